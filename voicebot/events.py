@@ -1,0 +1,413 @@
+"""What flows through a call.
+
+Two kinds of frozen dataclasses live here, with the unit under each field:
+
+* **values** that one stage hands to the next (:class:`Frame`,
+  :class:`Transcript`, ...), which never leave the process, and
+* **events** (subclasses of :class:`Event`), the public record of a call.  An
+  event is one JSON object, one line of ``--events``, and is described by
+  ``voicebot/assets/events.schema.json``.
+
+Every ``t``, ``start`` and ``end`` is on the *audio clock*: seconds of audio
+since the call began.  Wall-clock time appears in ``started_at`` alone, so the
+same audio always gives the same events apart from identifiers.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+Pcm = npt.NDArray[np.int16]
+"""Mono linear PCM, shape ``(samples,)``, dtype int16."""
+
+Probabilities = Mapping[str, float]
+"""Emotion name (see :data:`EMOTIONS`) to probability, 0-1, summing to one."""
+
+EMOTIONS: typing.Final = (
+    "anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise",
+)  # fmt: skip
+"""The classes of every emotion model, in the order of its outputs."""
+
+
+class Leg(StrEnum):
+    """One side of a call.  Only the caller's emotion is ever scored."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+
+
+class EscalationState(StrEnum):
+    """How far a call has escalated."""
+
+    CALM = "CALM"
+    RISING = "RISING"
+    ESCALATED = "ESCALATED"
+    COOLING = "COOLING"
+
+
+class Severity(StrEnum):
+    """How urgent an alert is, least first."""
+
+    INFORMATION = "information"
+    COACHING = "coaching"
+    CRITICAL = "critical"
+
+
+# ---------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A short block of audio of one leg.  Sources give 100 ms at a time; any length is taken."""
+
+    pcm: Pcm
+    """samples"""
+    rate: int
+    """Hz"""
+    start: float
+    """s, audio clock"""
+
+    @property
+    def end(self) -> float:
+        """Audio clock at the end of the frame, in seconds."""
+        return self.start + len(self.pcm) / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word."""
+
+    text: str
+    start: float
+    """s, audio clock"""
+    end: float
+    """s, audio clock"""
+    confidence: float
+    """0-1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a recogniser thinks so far of an utterance that is still going on."""
+
+    text: str
+    end: float
+    """s, audio clock up to which audio was heard"""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The finished text of one utterance."""
+
+    text: str
+    confidence: float
+    """0-1; how far the engine trusts its own words"""
+    language: str
+    """ISO 639-1"""
+    engine: str
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionScore:
+    """What one model, or the fusion of two, says of a stretch of speech."""
+
+    probabilities: Probabilities
+    anger_logit: float
+    """nats; calibrated log-odds of anger against everything else"""
+
+    @property
+    def anger(self) -> float:
+        """Calibrated probability of anger, 0-1."""
+        return 1.0 / (1.0 + float(np.exp(-self.anger_logit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One utterance that an alert rests on."""
+
+    start: float
+    """s, audio clock"""
+    end: float
+    """s, audio clock"""
+    text: str
+    anger: float
+    """0-1"""
+
+
+# ---------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the public record of a call."""
+
+    type: ClassVar[str] = ""
+    call_id: str
+    leg: Leg | None
+    """None where the event belongs to the call and not to one leg"""
+    t: float
+    """s, audio clock"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as plain JSON types; times and scores rounded to 1e-4."""
+        return {"type": self.type, **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
+
+    def to_json(self) -> str:
+        """The event as one line of JSON, without the newline."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(Event):
+    """A call was opened."""
+
+    type: ClassVar[str] = "call_started"
+    source: str
+    legs: tuple[Leg, ...]
+    rate: int
+    """Hz"""
+    language: str
+    """ISO 639-1, or ``none`` when nothing is transcribed"""
+    engine: str
+    """speech-to-text engine, or ``none``"""
+    started_at: str
+    """ISO 8601, wall clock, UTC"""
+    version: str
+    """of voicebot"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceStarted(Event):
+    """The VAD is sure that somebody began to speak."""
+
+    type: ClassVar[str] = "utterance_started"
+    utterance: int
+    """number within the leg, from 1"""
+    start: float
+    """s; earlier than ``t`` by the pre-roll and the time to be sure"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial(Event):
+    """The text of an utterance so far; it may still change."""
+
+    type: ClassVar[str] = "partial"
+    utterance: int
+    text: str
+    start: float
+    """s"""
+    end: float
+    """s"""
+    language: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final(Event):
+    """The finished text of an utterance.  Text is empty if no word was recognised."""
+
+    type: ClassVar[str] = "final"
+    utterance: int
+    text: str
+    start: float
+    """s"""
+    end: float
+    """s"""
+    confidence: float
+    """0-1"""
+    language: str
+    engine: str
+    words: tuple[Word, ...] = ()
+    first_pass: Transcript | None = None
+    """what the streaming engine had heard, where a second pass replaced it"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emotion(Event):
+    """An emotion score of the caller.  Where the models abstain there is no event."""
+
+    type: ClassVar[str] = "emotion"
+    utterance: int
+    start: float
+    """s"""
+    end: float
+    """s"""
+    probabilities: Probabilities
+    anger: float
+    """0-1, calibrated, both modalities fused"""
+    modalities: Mapping[str, float | None]
+    """anger 0-1 by ``acoustic`` and ``text``; None where one abstained"""
+    settled: bool
+    """False for a window of an utterance that goes on, True for the whole utterance"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence(Event):
+    """The evidence of persistent anger, as accumulated."""
+
+    type: ClassVar[str] = "evidence"
+    evidence: float
+    """nats, never below zero"""
+    threshold: float
+    """nats, at which the call escalates"""
+    change: float
+    """nats, what the last observation added (before the floor at zero)"""
+    angry_seconds: float
+    """s of angry speech that this evidence rests on"""
+    angry_utterances: int
+    settled: bool
+    """False while the utterance goes on: shown, but never escalated upon"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State(Event):
+    """The call went from one escalation state to another."""
+
+    type: ClassVar[str] = "state"
+    previous: EscalationState
+    state: EscalationState
+    evidence: float
+    """nats"""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert(Event):
+    """Somebody should look at this call, and why."""
+
+    type: ClassVar[str] = "alert"
+    alert_id: str
+    severity: Severity
+    reason: str
+    """``persistent_anger`` or the name of a rule"""
+    evidence: tuple[Quote, ...]
+    update: bool = False
+    """True when the one open alert of the call is repeated with more evidence"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action(Event):
+    """Something was done, or put in the outbox to be done, because of a state or an alert."""
+
+    type: ClassVar[str] = "action"
+    action: str
+    """``soothe``, ``notify``, ``webhook``"""
+    detail: str
+    """what was said to whom, or where it was sent"""
+    alert_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(Event):
+    """A call was closed; nothing follows."""
+
+    type: ClassVar[str] = "call_ended"
+    duration: float
+    """s of audio"""
+    reason: str
+    """``end_of_audio``, ``interrupted``, ``device_lost``"""
+    speech_seconds: Mapping[str, float]
+    """s of speech by leg"""
+    utterances: int
+    alerts: int
+    peak_evidence: float
+    """nats"""
+    abstained: Mapping[str, int] = field(default_factory=dict)
+    """windows without a score, by reason"""
+
+
+AnyEvent = (
+    CallStarted | UtteranceStarted | Partial | Final | Emotion | Evidence | State | Alert | Action
+    | CallEnded
+)  # fmt: skip
+EVENT_TYPES: typing.Final[dict[str, type[Event]]] = {
+    cls.type: cls for cls in typing.get_args(AnyEvent)
+}
+
+
+def from_dict(data: Mapping[str, Any]) -> Event:
+    """Rebuild an event from :meth:`Event.to_dict`.
+
+    Raises:
+        ValueError: unknown ``type``, or a missing, unknown or ill-typed field.
+    """
+    cls = EVENT_TYPES.get(str(data.get("type")))
+    if cls is None:
+        raise ValueError(f"unknown event type {data.get('type')!r}")
+    rebuilt = _build(cls, {k: v for k, v in data.items() if k != "type"})
+    assert isinstance(rebuilt, Event)
+    return rebuilt
+
+
+def from_json(line: str) -> Event:
+    """Rebuild an event from one line of JSON; errors as :func:`from_dict`."""
+    data = json.loads(line)
+    if not isinstance(data, dict):
+        raise ValueError("an event is a JSON object")
+    return from_dict(data)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a field into JSON types."""
+    if isinstance(value, float | np.floating):
+        return round(float(value), 4)
+    if isinstance(value, StrEnum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    """Build dataclass ``cls`` from JSON types, checking names and types."""
+    hints = typing.get_type_hints(cls)
+    known = {f.name for f in fields(cls)}
+    if unknown := sorted(set(data) - known):
+        raise ValueError(f"{cls.__name__}: unknown field {unknown[0]!r}")
+    try:
+        return cls(**{name: _typed(hints[name], value) for name, value in data.items()})
+    except TypeError as err:
+        raise ValueError(f"{cls.__name__}: {err}") from None
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """Convert a JSON value to the type of a field."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        (inner,) = [a for a in args if a is not type(None)]
+        return _typed(inner, value)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected a list, got {value!r}")
+        return tuple(_typed(args[0], v) for v in value)
+    if origin is not None:  # Mapping[str, X]
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected an object, got {value!r}")
+        return {str(k): _typed(args[1], v) for k, v in value.items()}
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected an object, got {value!r}")
+        return _build(typing.cast("type[Any]", hint), value)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise ValueError(f"expected {hint.__name__}, got {value!r}")
+    return value
