@@ -8,6 +8,7 @@ fields say what they mean, in which unit and within which range.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,36 +22,24 @@ class Params(BaseModel):
     )
 
 
-def key(
-    default: Any,
-    description: str,
-    *,
-    unit: str = "",
-    ge: float | None = None,
-    gt: float | None = None,
-    le: float | None = None,
-    lt: float | None = None,
-) -> Any:
+def key(default: Any, description: str, *, unit: str = "", **limits: float) -> Any:
     """Declare one configuration key.
 
     Args:
         default: Value when ``config.yaml`` and the environment are silent.
             A list, dict or model is copied for each instance.
-        description: One sentence: what it does and why one would change it.
+        description: One or two sentences: what it does and why one would change it.
         unit: Physical unit (``s``, ``ms``, ``Hz``, ``dB``, ``nats``); empty if none.
-        ge, gt, le, lt: Range, inclusive or exclusive.
+        **limits: Range: ``ge``, ``gt``, ``le``, ``lt``.
 
     Returns:
         A pydantic field; typed ``Any`` so that it may be assigned to any field.
     """
-    extra = {"unit": unit} if unit else None
+    options: dict[str, Any] = {"description": description, **limits}
+    if unit:
+        options["json_schema_extra"] = {"unit": unit}
     if isinstance(default, list | dict | BaseModel):
-        copy = default.model_copy if isinstance(default, BaseModel) else default.copy
-        return Field(
-            default_factory=copy, description=description, json_schema_extra=extra,
-            ge=ge, gt=gt, le=le, lt=lt,
-        )  # fmt: skip
-    return Field(
-        default=default, description=description, json_schema_extra=extra,
-        ge=ge, gt=gt, le=le, lt=lt,
-    )  # fmt: skip
+        options["default_factory"] = lambda: copy.deepcopy(default)
+    else:
+        options["default"] = default
+    return Field(**options)

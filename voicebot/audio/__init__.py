@@ -1,0 +1,1 @@
+"""Audio in: levels, G.711, files and sound devices."""

@@ -1,0 +1,1 @@
+"""From a stretch of caller speech to a calibrated anger logit."""

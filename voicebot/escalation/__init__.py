@@ -1,0 +1,1 @@
+"""From anger logits to evidence, states, alerts and actions."""

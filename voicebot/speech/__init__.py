@@ -1,0 +1,1 @@
+"""From frames to utterances, and from utterances to words."""

@@ -1,0 +1,1 @@
+"""How the models are made: corpora, augmentation, fitting, evaluation, export."""
