@@ -1,1 +1,1 @@
-"""Audio in: levels, G.711, files and sound devices."""
+"""Audio in: PCM arithmetic, G.711, files and standard input, sound devices."""

@@ -1,1 +1,1 @@
-"""From frames to utterances, and from utterances to words."""
+"""From audio to words: voice activity, endpointing, recognisers."""

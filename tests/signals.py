@@ -1,0 +1,90 @@
+"""Signals for tests, all at 8 kHz as int16 unless told otherwise; always the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from voicebot.audio.pcm import to_int16
+from voicebot.events import Pcm
+
+RATE = 8000
+DATA = Path(__file__).parent / "data"
+
+
+def speech(name: str = "speech_en_1") -> Pcm:
+    """One synthesised sentence without silence around it."""
+    pcm, rate = soundfile.read(DATA / f"{name}.flac", dtype="int16")
+    assert rate == RATE
+    return np.asarray(pcm, np.int16)
+
+
+def silence(seconds: float, *, dbfs: float | None = None) -> Pcm:
+    """Digital silence, or the noise floor of a quiet line."""
+    if dbfs is None:
+        return np.zeros(round(seconds * RATE), np.int16)
+    return white(seconds, dbfs=dbfs)
+
+
+def white(seconds: float, *, dbfs: float = -30.0, seed: int = 1) -> Pcm:
+    """White noise."""
+    noise = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    return to_int16(noise * 10 ** (dbfs / 20))
+
+
+def pink(seconds: float, *, dbfs: float = -30.0, seed: int = 2) -> Pcm:
+    """Noise of 3 dB less an octave, above 50 Hz."""
+    count = round(seconds * RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(count))
+    spectrum /= np.sqrt(np.maximum(np.fft.rfftfreq(count, 1 / RATE), 50.0))
+    noise = np.fft.irfft(spectrum, count)
+    return to_int16(noise / np.sqrt(np.mean(noise**2)) * 10 ** (dbfs / 20))
+
+
+def tone(seconds: float, *hertz: float, dbfs: float = -15.0, rate: int = RATE) -> Pcm:
+    """A sum of sines of equal level."""
+    t = np.arange(round(seconds * rate)) / rate
+    wave: npt.NDArray[np.float64] = np.sum([np.sin(2 * np.pi * f * t) for f in hertz], axis=0)
+    return to_int16(wave / np.sqrt(len(hertz) / 2) * 10 ** (dbfs / 20))
+
+
+def dtmf(keys: str = "159*0#7423", *, on: float = 0.1, off: float = 0.1) -> Pcm:
+    """Touch tones (ITU-T Q.23)."""
+    rows, columns = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+    layout = "123A456B789C*0#D"
+    parts: list[Pcm] = []
+    for pressed in keys:
+        row, column = divmod(layout.index(pressed), 4)
+        parts += [tone(on, rows[row], columns[column]), silence(off)]
+    return np.concatenate(parts)
+
+
+def music(seconds: float = 10.0, *, dbfs: float = -20.0) -> Pcm:
+    """Music on hold: four chords with harmonics and decay, a bass line and drums at 110 bpm."""
+    rng = np.random.default_rng(3)
+    beat = 60 / 110
+    count = round(seconds * RATE)
+    out = np.zeros(count + RATE)
+    chords = [(261.6, 329.6, 392.0), (220.0, 261.6, 329.6), (174.6, 220.0, 261.6), (196.0, 246.9, 293.7)]
+    for step in range(int(seconds / beat)):
+        at = round(step * beat * RATE)
+        t = np.arange(RATE) / RATE
+        fade = np.exp(-3 * t) * np.minimum(t / 0.01, 1)
+        chord = chords[step // 4 % 4]
+        for note in (*chord, chord[0] / 2):
+            for harmonic in range(1, 7):
+                wave = np.sin(2 * np.pi * note * harmonic * t + rng.uniform(0, 6.28))
+                out[at : at + RATE] += fade * wave / harmonic
+        drum = rng.standard_normal(RATE) * np.exp(-(40 if step % 2 else 15) * t)
+        out[at : at + RATE] += 1.5 * drum
+    out = out[:count]
+    return to_int16(np.clip(out / np.sqrt(np.mean(out**2)) * 10 ** (dbfs / 20), -1, 0.999))
+
+
+def mixed(signal: Pcm, noise: Pcm) -> Pcm:
+    """One laid over the other, which must be at least as long."""
+    total = signal.astype(np.int32) + noise[: len(signal)]
+    return np.clip(total, -32768, 32767).astype(np.int16)
