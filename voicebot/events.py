@@ -16,6 +16,7 @@ same audio always gives the same events apart from identifiers.
 from __future__ import annotations
 
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -128,7 +129,7 @@ class EmotionScore:
     @property
     def anger(self) -> float:
         """Calibrated probability of anger, 0-1."""
-        return 1.0 / (1.0 + float(np.exp(-self.anger_logit)))
+        return 0.5 + 0.5 * math.tanh(self.anger_logit / 2)  # the logistic, without overflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""The configuration: one tree, made of every stage's own parameter class.
+
+Order of precedence: environment (``VOICEBOT__STT__ENGINE=vosk``), then the file
+given with ``--config`` or ``$VOICEBOT_CONFIG``, then the defaults embedded here.
+A key that does not exist, or a value out of range, is an error that names the
+file, the line and the nearest valid key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from voicebot import config_text
+from voicebot.config_text import Document, KeyPath
+from voicebot.config_tree import Config
+from voicebot.errors import ConfigError
+
+__all__ = ["Config", "load", "locate"]
+
+ENV_PREFIX = "VOICEBOT__"
+
+
+def locate(option: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration file in force, or None for the embedded defaults."""
+    if option is not None:
+        return option
+    named = environ.get("VOICEBOT_CONFIG")
+    return Path(named) if named else None
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read, override and check the configuration.
+
+    Args:
+        path: A ``config.yaml``, or None for the embedded defaults.
+        environ: Where the ``VOICEBOT__`` overrides come from.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or value is wrong; every
+            fault found is listed, one a line.
+    """
+    if path is None:
+        document = Document("(defaults)", {}, {(): 1})
+    else:
+        try:
+            document = config_text.parse(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as err:
+            reason = err.strerror if isinstance(err, OSError) else "not UTF-8 text"
+            raise ConfigError(
+                f"{path}: cannot be read: {reason}",
+                "`voicebot config show` prints a complete example",
+            ) from None
+    values, from_env = _override(document.values, environ)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as err:
+        faults = [_explain(detail, document, from_env) for detail in err.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(faults))) from None
+
+
+def _override(
+    values: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """Lay the environment over the file; also say which variable gave which key."""
+    merged = _deep_copy(values)
+    source: dict[KeyPath, str] = {}
+    for variable in sorted(environ):
+        if not variable.startswith(ENV_PREFIX):
+            continue
+        path = tuple(variable.removeprefix(ENV_PREFIX).lower().split("__"))
+        try:
+            value = yaml.safe_load(environ[variable])
+        except yaml.YAMLError:
+            value = environ[variable]
+        node = merged
+        for name in path[:-1]:
+            below = node.get(name)
+            if not isinstance(below, dict):
+                below = node[name] = {}
+            node = below
+        node[path[-1]] = value
+        source[path] = variable
+    return merged, source
+
+
+def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _deep_copy(v) if isinstance(v, dict) else v for k, v in values.items()}
+
+
+def _explain(detail: ErrorDetails, document: Document, from_env: Mapping[KeyPath, str]) -> str:
+    """One fault of the configuration as a sentence with its place and its mend."""
+    path: KeyPath = tuple(detail["loc"])
+    dotted = ".".join(str(part) for part in path)
+    variable = next((v for p, v in from_env.items() if path[: len(p)] == p), None)
+    place = f"${variable}" if variable else f"{document.name}:{document.line(path)}"
+    if detail["type"] == "extra_forbidden":
+        nearest = _nearest(path)
+        hint = f"; did you mean '{nearest}'?" if nearest else ""
+        return f"{place}: unknown key '{dotted}'{hint}"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    shown = "" if isinstance(given, BaseModel | dict | list) else f" (got {given!r})"
+    return f"{place}: {dotted or 'configuration'}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _nearest(path: KeyPath) -> str | None:
+    """The valid key closest to a wrong one: a sibling if any is close, else any key."""
+    wrong = str(path[-1])
+    every = list(keys(Config()))
+    prefix = ".".join(str(part) for part in path[:-1])
+    siblings = [k for k in every if k.rpartition(".")[0] == prefix]
+    close = difflib.get_close_matches(wrong, [k.rpartition(".")[2] for k in siblings], 1, 0.6)
+    if close:
+        return f"{prefix}.{close[0]}" if prefix else close[0]
+    for key in every:  # the right name in the wrong section
+        if key.rpartition(".")[2] == wrong:
+            return key
+    whole = difflib.get_close_matches(".".join(str(p) for p in path), every, 1, 0.6)
+    return whole[0] if whole else None
+
+
+def keys(model: BaseModel, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a parameter tree, sections included."""
+    for name in type(model).model_fields:
+        yield prefix + name
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from keys(value, f"{prefix}{name}.")
