@@ -1,0 +1,68 @@
+"""How far speech stands out of the noise, from a window alone.
+
+Two estimates, the larger of which counts, because each has a blind spot:
+
+* **quantiles**: the loud blocks against the quietest ones (the idea of NIST's
+  ``stnr``).  It needs a pause; in a single long word there is none.
+* **harmonicity**: the periodic power of the voiced frames against the rest
+  (harmonics-to-noise ratio, Boersma 1993).  It needs no pause, but breath and
+  a hoarse voice limit it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from voicebot.emotion.features import RATE, Frames
+from voicebot.events import Pcm
+
+MAX_DB: Final = 40.0
+MIN_DB: Final = -10.0
+_BLOCK: Final = RATE // 50
+_TOP_SHARE: Final = 0.98
+
+
+def estimate_snr(samples: Pcm, frames: Frames) -> float:
+    """Signal-to-noise ratio of a window in dB, -10 to 40.
+
+    Args:
+        samples: Mono at :data:`voicebot.emotion.features.RATE`.
+        frames: What :func:`voicebot.emotion.features.describe` found in them.
+    """
+    return float(np.clip(max(_quantile_snr(samples), _harmonic_snr(frames)), MIN_DB, MAX_DB))
+
+
+def flat_top_share(samples: Pcm) -> float:
+    """Share of samples, 0-1, within 2 % of the highest peak of their sign.
+
+    Unclipped speech touches its peak a few times; a clipped wave stays there, also where the
+    line has turned it down since.
+    """
+    if not len(samples):
+        return 0.0
+    wide = samples.astype(np.int32)
+    high, low = int(wide.max()), int(wide.min())
+    flat = np.count_nonzero(wide >= _TOP_SHARE * high) if high > 0 else 0
+    flat += np.count_nonzero(wide <= _TOP_SHARE * low) if low < 0 else 0
+    return float(flat / len(wide))
+
+
+def _quantile_snr(samples: Pcm) -> float:
+    """Power of the 5 % loudest 20 ms blocks against that of the 5 % quietest, in dB."""
+    x = samples[: len(samples) // _BLOCK * _BLOCK].astype(np.float32)
+    power = np.sort(np.mean(np.square(x.reshape(-1, _BLOCK)), axis=1)) + np.float32(1.0)
+    count = max(1, len(power) // 20)
+    loud, quiet = float(np.mean(power[-count:])), float(np.mean(power[:count]))
+    return 10.0 * float(np.log10(max(loud - quiet, 1e-3) / quiet))
+
+
+def _harmonic_snr(frames: Frames) -> float:
+    """Periodic against other power of the voiced frames together, in dB."""
+    if np.count_nonzero(frames.voiced) < 5:
+        return MIN_DB
+    power = 10.0 ** (frames.energy[frames.voiced] / 10.0)
+    periodic = 1.0 / (1.0 + 10.0 ** (-frames.hnr[frames.voiced] / 10.0))
+    signal = float(power @ periodic)
+    return 10.0 * float(np.log10(signal / max(float(np.sum(power)) - signal, 1e-6)))

@@ -1,0 +1,211 @@
+"""Labelled speech: the manifest, the clips, and how much each clip counts.
+
+The folder is laid out as ``speech/manifest.csv`` with the columns ``file,
+corpus, language, speaker, emotion, seconds, split, text``, files relative to
+``speech/``.  Splits are speaker-independent; a manifest that puts one speaker
+into two splits is refused, for every figure made from it would flatter.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from voicebot.audio.pcm import resample
+from voicebot.emotion.features import RATE
+from voicebot.errors import ModelError
+from voicebot.events import EMOTIONS, Pcm
+
+LABELS: Final = {
+    "angry": "anger", "anger": "anger",
+    "disgust": "disgust", "disgusted": "disgust",
+    "fearful": "fear", "fear": "fear",
+    "happy": "happiness", "happiness": "happiness",
+    "neutral": "neutral", "calm": "neutral",
+    "sad": "sadness", "sadness": "sadness",
+    "surprised": "surprise", "surprise": "surprise",
+}  # fmt: skip
+"""Label in a manifest to one of ``EMOTIONS``."""
+SPLITS: Final = ("train", "dev", "test")
+_COLUMNS: Final = ("file", "corpus", "language", "speaker", "emotion", "seconds", "split")
+_MEND: Final = (
+    "give --data a folder with speech/manifest.csv (columns file, corpus, language, speaker, "
+    "emotion, seconds, split, text) and noise/*.ogg"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One labelled recording."""
+
+    path: Path
+    file: str
+    """as in the manifest"""
+    corpus: str
+    language: str
+    """ISO 639-1"""
+    speaker: str
+    emotion: int
+    """index into ``EMOTIONS``"""
+    seconds: float
+    split: str
+    """one of ``SPLITS``"""
+    text: str
+    """what is said, where the corpus knows it"""
+
+    @property
+    def angry(self) -> bool:
+        """Whether the clip is anger."""
+        return EMOTIONS[self.emotion] == "anger"
+
+
+def read_manifest(data: Path) -> list[Clip]:
+    """Read the labelled clips of a data folder.
+
+    Raises:
+        ModelError: no manifest, a missing column, an unknown label or split, a missing file, or
+            one speaker in two splits.
+    """
+    path = data / "speech" / "manifest.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := [c for c in _COLUMNS if c not in (reader.fieldnames or ())]:
+                raise ModelError(f"{path}: no column {missing[0]!r}", _MEND)
+            clips = [_clip(path, number, row) for number, row in enumerate(reader, start=2)]
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no labelled speech", _MEND) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        raise ModelError(f"{path}: {err}", _MEND) from err
+    if not clips:
+        raise ModelError(f"{path}: no clips", _MEND)
+    split_of: dict[str, str] = {}
+    for clip in clips:
+        if split_of.setdefault(clip.speaker, clip.split) != clip.split:
+            raise ModelError(
+                f"{path}: speaker {clip.speaker!r} is in the splits "
+                f"{split_of[clip.speaker]!r} and {clip.split!r}",
+                "give each speaker one split",
+            )
+    return clips
+
+
+def read_clip(path: Path) -> Pcm:
+    """Read a recording as mono at 8 kHz.
+
+    Raises:
+        ModelError: it cannot be read or is empty.
+    """
+    try:
+        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    except (OSError, RuntimeError) as err:  # soundfile's own error is a RuntimeError
+        raise ModelError(f"{path}: {err}", "replace the file or drop it from its manifest") from err
+    if not len(samples):
+        raise ModelError(f"{path}: empty", "replace the file or drop it from its manifest")
+    mono: Pcm = samples[:, 0] if samples.shape[1] == 1 else samples.mean(1).astype(np.int16)
+    return resample(mono, int(rate), RATE)
+
+
+def balanced_weights(clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
+    """Weight of each clip so that every corpus counts alike, and every emotion within it.
+
+    A corpus counts by the square root of its size, so that twenty clips do not outvote four
+    thousand; within a corpus the emotions share its weight evenly.
+
+    Returns:
+        Shape ``(clips,)``, mean 1.
+    """
+    size = Counter(c.corpus for c in clips)
+    cell = Counter((c.corpus, c.emotion) for c in clips)
+    emotions: dict[str, set[int]] = defaultdict(set)
+    for c in clips:
+        emotions[c.corpus].add(c.emotion)
+    weight = np.array(
+        [
+            np.sqrt(size[c.corpus]) / (len(emotions[c.corpus]) * cell[c.corpus, c.emotion])
+            for c in clips
+        ]
+    )
+    return np.asarray(weight / weight.mean(), dtype=np.float64)
+
+
+def partners(clips: Sequence[Clip]) -> list[int | None]:
+    """For each clip another one of the same speaker, emotion and split, or None.
+
+    Two are joined to a longer stretch of one voice and mood.  The choice is fixed by the order.
+    """
+    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for index, clip in enumerate(clips):
+        groups[clip.speaker, clip.emotion].append(index)
+    other: list[int | None] = [None] * len(clips)
+    for members in groups.values():
+        if len(members) > 1:
+            # The neighbour often holds the same sentence, so reach further.
+            shift = max(1, len(members) // 3)
+            for place, index in enumerate(members):
+                other[index] = members[(place + shift) % len(members)]
+    return other
+
+
+def read_noises(data: Path, keep: Callable[[str], bool]) -> list[Pcm]:
+    """Read background noises of a data folder as mono at 8 kHz.
+
+    Args:
+        data: Has ``noise/*.ogg``.
+        keep: Whether to take a file, by its name.
+
+    Raises:
+        ModelError: none is there.
+    """
+    names = sorted(p for p in (data / "noise").glob("*.ogg") if keep(p.name))
+    if not names:
+        raise ModelError(f"{data / 'noise'}: no background noise (*.ogg)", _MEND)
+    return [read_clip(path) for path in names]
+
+
+def for_training(name: str) -> bool:
+    """Whether a noise file is for training: folds 1 to 4 of ESC-10; the rest is for tests."""
+    return re.fullmatch(r"esc10_\w+?_[1-4]-.*\.ogg", name) is not None
+
+
+def for_testing(name: str) -> bool:
+    """Whether a noise file is for tests alone: fold 5 of ESC-10, typing and ambience."""
+    return not for_training(name)
+
+
+def _clip(manifest: Path, number: int, row: dict[str, str]) -> Clip:
+    """Check one line of a manifest."""
+    emotion = LABELS.get(row["emotion"].strip().lower())
+    if emotion is None:
+        raise ModelError(
+            f"{manifest}:{number}: unknown emotion {row['emotion']!r}",
+            f"use one of {', '.join(LABELS)}",
+        )
+    if row["split"] not in SPLITS:
+        raise ModelError(
+            f"{manifest}:{number}: unknown split {row['split']!r}", "use train, dev or test"
+        )
+    path = manifest.parent / row["file"]
+    if not path.is_file():
+        raise ModelError(
+            f"{manifest}:{number}: no file {path}", "restore it or drop it from the manifest"
+        )
+    try:
+        seconds = float(row["seconds"])
+    except (TypeError, ValueError):
+        raise ModelError(
+            f"{manifest}:{number}: seconds is {row['seconds']!r}", "give a number"
+        ) from None
+    return Clip(
+        path, row["file"], row["corpus"], row["language"], row["speaker"], EMOTIONS.index(emotion),
+        seconds, row["split"], row.get("text") or "",
+    )  # fmt: skip
