@@ -141,8 +141,8 @@ class Quote:
     end: float
     """s, audio clock"""
     text: str
-    anger: float
-    """0-1"""
+    anger: float | None
+    """0-1; None where it was not scored: an agent's words, or too little speech"""
 
 
 # ---------------------------------------------------------------- events
@@ -316,7 +316,7 @@ class CallEnded(Event):
     duration: float
     """s of audio"""
     reason: str
-    """``end_of_audio``, ``interrupted``, ``device_lost``"""
+    """``end_of_audio``, ``interrupted``, ``device_lost``, ``audio_error``"""
     speech_seconds: Mapping[str, float]
     """s of speech by leg"""
     utterances: int

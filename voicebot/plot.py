@@ -146,7 +146,8 @@ class CallPicture:
         ends = self._of(CallEnded)
         end = ends[-1].duration if ends else max((e.t for e in self._events), default=1.0)
         states = self._of(State)
-        for state, until in zip(states, [*(s.t for s in states[1:]), end], strict=True):
+        ends_of_states = [*(s.t for s in states[1:]), end][: len(states)]
+        for state, until in zip(states, ends_of_states, strict=True):
             axes.axvspan(state.t, until, color=STATE_COLOURS[state.state.value], zorder=-2)
             axes.text(state.t, 0.02, f" {state.state.value}", fontsize=7, color="#555555",
                       transform=axes.get_xaxis_transform())  # fmt: skip

@@ -1,0 +1,44 @@
+"""The picture of a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.example_events import ONE_OF_EACH
+from voicebot.errors import OutputError
+from voicebot.events import Frame, Leg
+from voicebot.plot import CallPicture
+
+
+def picture(path: Path) -> CallPicture:
+    made = CallPicture(path)
+    for number in range(120):
+        tone = (8000 * np.sin(np.arange(800) * 0.3)).astype(np.int16)
+        made.block({leg: Frame(tone, 8000, number / 10) for leg in Leg})
+    for event in ONE_OF_EACH:
+        made.event(event)
+    return made
+
+
+def test_png_and_svg_with_the_story_in_it(tmp_path: Path) -> None:
+    picture(tmp_path / "call.png").save()
+    assert (tmp_path / "call.png").read_bytes().startswith(b"\x89PNG")
+    svg = tmp_path / "call.svg"
+    picture(svg).save()
+    text = svg.read_text()
+    for part in ("ALERT critical", "seconds of audio", "threshold", "RISING", "caller", "agent"):
+        assert part in text, part
+
+
+def test_a_call_without_events_is_still_a_picture(tmp_path: Path) -> None:
+    CallPicture(tmp_path / "empty.png").save()
+    assert (tmp_path / "empty.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["missing/call.png", "call.unknown"])
+def test_a_place_or_format_that_cannot_be_written_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=name):
+        CallPicture(tmp_path / name).save()

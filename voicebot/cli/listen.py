@@ -1,0 +1,80 @@
+"""``voicebot listen`` and ``voicebot devices``: a call from a sound device."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from voicebot import config
+from voicebot.audio.devices import list_devices, open_device
+from voicebot.cli.config import ConfigOption
+from voicebot.cli.interrupt import Interrupt
+from voicebot.cli.run import EventsOption, LanguageOption, PlainOption, PlotOption, play
+from voicebot.engine import Engine
+from voicebot.escalation.actions import EventWriter
+
+BackendOption = Annotated[
+    str | None,
+    typer.Option("--backend", metavar="NAME", help="sounddevice or pyaudio. Default: config."),
+]
+
+
+def listen(
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device", "-d", metavar="NAME", help="Name or number; see voicebot devices."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", "-s", min=0.1, help="Stop after so many seconds.")
+    ] = None,
+    language: LanguageOption = None,
+    events: EventsOption = None,
+    plot: PlotOption = None,
+    plain: PlainOption = False,
+    backend: BackendOption = None,
+    path: ConfigOption = None,
+) -> None:
+    """Listen to a sound device as if it were the caller's leg.  Ctrl-C ends the call.
+
+    Example: voicebot listen --device pulse --seconds 30 --events call.jsonl
+    """
+    settings = config.load(config.locate(path))
+    with ExitStack() as stack:
+        interrupt = stack.enter_context(Interrupt())
+        engine = stack.enter_context(Engine(settings, language or settings.language))
+        writer = stack.enter_context(EventWriter(events)) if events else None
+        source = stack.enter_context(
+            open_device(
+                device or settings.audio.device,
+                rate=settings.audio.rate,
+                backend=backend or settings.audio.backend,
+            )
+        )
+        play(
+            source, engine, interrupt, writer=writer, plot=plot, plain=plain, seconds=seconds,
+            quiet=events is not None and str(events) == "-",
+        )  # fmt: skip
+        if interrupt.received is not None:
+            raise typer.Exit(interrupt.exit_code)
+
+
+def devices(backend: BackendOption = None, path: ConfigOption = None) -> None:
+    """List the sound devices that can be listened to.
+
+    Example: voicebot devices --backend pyaudio
+    """
+    settings = config.load(config.locate(path))
+    found = list_devices(backend or settings.audio.backend)
+    table = Table("number", "name", "channels", "default rate (Hz)", "")
+    for entry in found:
+        table.add_row(
+            str(entry.index), entry.name, str(entry.channels), f"{entry.rate:.0f}",
+            "default" if entry.default else "",
+        )  # fmt: skip
+    Console().print(table if found else "no input device found")

@@ -1,0 +1,108 @@
+"""Many calls: the models they share, loaded once, and the calls made of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import voicebot
+from voicebot.call import Call, Stages
+from voicebot.config import Config
+from voicebot.emotion.acoustic import AcousticModel
+from voicebot.emotion.listener import CallerEmotion
+from voicebot.emotion.onnx_model import models_dir
+from voicebot.emotion.text import TextModel
+from voicebot.escalation import policy
+from voicebot.escalation.actions import Responder
+from voicebot.escalation.rules import RuleMatcher
+from voicebot.events import CallStarted, Event, Leg
+from voicebot.speech.endpointing import Endpointer
+from voicebot.speech.engines import open_engine, open_second_pass
+from voicebot.speech.vad import open_detector
+
+NO_LANGUAGE = "none"
+
+
+class Engine:
+    """Models and settings shared between calls.  A context manager.
+
+    Args:
+        config: Settings.
+        language: ISO 639-1, or ``none`` for acoustic evidence alone.
+
+    Raises:
+        ModelError: a model that the settings ask for is missing or broken.
+    """
+
+    def __init__(self, config: Config, language: str) -> None:
+        policy.check(config.escalation.policy, config.escalation.evidence)
+        self.config = config
+        self.language = language
+        spoken = language != NO_LANGUAGE
+        folder = models_dir()
+        self.acoustic = AcousticModel.load(folder / "acoustic", config.emotion.acoustic)
+        self.text = TextModel.load(folder, language, config.emotion.text) if spoken else None
+        self.rules = RuleMatcher(config.rules)
+        self.responder = Responder(config.actions, language)
+        self.speech = open_engine(language, config.stt) if spoken else None
+        self.second_pass = open_second_pass(language, config.stt) if spoken else None
+
+    def call(
+        self, source: str, legs: Sequence[Leg], rate: int, emit: Callable[[Event], None]
+    ) -> Call:
+        """Make a call.
+
+        Args:
+            source: Where its audio comes from, for people.
+            legs: The legs that every block will hold.
+            rate: Hz, of every leg: 8000 or 16000.
+            emit: Takes the events.
+        """
+        return Call(self.started(source, legs, rate), self.stages(legs, rate), emit)
+
+    def started(self, source: str, legs: Sequence[Leg], rate: int) -> CallStarted:
+        """The first event of a new call; arguments as :meth:`call`."""
+        return CallStarted(
+            call_id=uuid.uuid4().hex, leg=None, t=0.0, source=source, legs=tuple(legs), rate=rate,
+            language=self.language, engine=self.speech.name if self.speech else NO_LANGUAGE,
+            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            version=voicebot.__version__,
+        )  # fmt: skip
+
+    def stages(self, legs: Sequence[Leg], rate: int) -> Stages:
+        """The stages of a new call: shared models, endpointers of its own; as :meth:`call`."""
+        config = self.config
+        return Stages(
+            endpointers={
+                leg: Endpointer(open_detector(config.vad, rate), config.endpointing, rate)
+                for leg in legs
+            },
+            speech=self.speech,
+            second_pass=self.second_pass,
+            emotion=CallerEmotion(self.acoustic, self.text, config.emotion),
+            rules=self.rules,
+            responder=self.responder,
+            escalation=config.escalation,
+        )
+
+    def close(self) -> None:
+        """Let go of the models."""
+        if self.speech:
+            self.speech.close()
+        self.responder.close()
+
+    def __enter__(self) -> Self:
+        """The engine itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
