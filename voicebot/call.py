@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from voicebot.emotion.listener import CallerEmotion, Reading
 from voicebot.emotion.windows import RunningWindow
 from voicebot.escalation.actions import Responder
@@ -32,8 +34,10 @@ from voicebot.events import (
     UtteranceStarted,
 )
 from voicebot.speech.endpointing import Closed, Continued, Endpointer, Opened
-from voicebot.speech.recognizer import SpeechEngine, UtteranceRecognizer
+from voicebot.speech.recognizer import BusyError, SpeechEngine, UtteranceRecognizer
 from voicebot.speech.second_pass import SecondPass
+
+log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
 """s; how often time alone is looked at while the caller says nothing."""
@@ -145,7 +149,12 @@ class Call:
         state.utterance += 1
         state.start = opened.start
         if self._stages.speech:
-            state.lease = self._stages.speech.open(self._started.rate, opened.start)
+            try:
+                state.lease = self._stages.speech.open(self._started.rate, opened.start)
+            except BusyError:
+                # The utterance is still heard for its emotion; only its words are lost.
+                self._abstained["stt_busy"] += 1
+                log.warning("stt_busy", call_id=self._id, leg=leg.value, t=opened.t)
         if leg is Leg.CALLER:
             state.window = RunningWindow(self._stages.emotion.params.windows, self._started.rate)
         self._emit(

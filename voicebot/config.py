@@ -19,13 +19,41 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from voicebot import config_text
+from voicebot.audio.devices import DeviceParams
 from voicebot.config_text import Document, KeyPath
-from voicebot.config_tree import Config
+from voicebot.emotion.listener import EmotionParams
 from voicebot.errors import ConfigError
-
-__all__ = ["Config", "load", "locate"]
+from voicebot.escalation.actions import ActionsParams
+from voicebot.escalation.escalation import EscalationParams
+from voicebot.escalation.rules import RulesParams
+from voicebot.params import Params, key
+from voicebot.speech.endpointing import EndpointingParams
+from voicebot.speech.recognizer import SttParams
+from voicebot.speech.vad import VadParams
 
 ENV_PREFIX = "VOICEBOT__"
+
+
+class Config(Params):
+    """Everything that can be set, a section for each stage, in the order of the data's way."""
+
+    language: str = key(
+        "en",
+        "Language of the calls (ISO 639-1: en, zh, ko, ...), or none: nothing is transcribed and "
+        "the evidence is acoustic alone. The option --language goes before it.",
+    )
+    device: DeviceParams = key(DeviceParams(), "The sound device of voicebot listen.")
+    vad: VadParams = key(VadParams(), "Voice activity: is this frame speech?")
+    endpointing: EndpointingParams = key(
+        EndpointingParams(), "Where an utterance begins and where it ends."
+    )
+    stt: SttParams = key(SttParams(), "Speech to text.")
+    emotion: EmotionParams = key(
+        EmotionParams(), "The caller's emotion. The agent's is never scored."
+    )
+    escalation: EscalationParams = key(EscalationParams(), "From scores to alerts.")
+    rules: RulesParams = key(RulesParams(), "Phrases that matter whatever the tone of voice.")
+    actions: ActionsParams = key(ActionsParams(), "What is done about a state or an alert.")
 
 
 def locate(option: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -120,9 +148,9 @@ def _nearest(path: KeyPath) -> str | None:
     close = difflib.get_close_matches(wrong, [k.rpartition(".")[2] for k in siblings], 1, 0.6)
     if close:
         return f"{prefix}.{close[0]}" if prefix else close[0]
-    for key in every:  # the right name in the wrong section
-        if key.rpartition(".")[2] == wrong:
-            return key
+    for known in every:  # the right name in the wrong section
+        if known.rpartition(".")[2] == wrong:
+            return known
     whole = difflib.get_close_matches(".".join(str(p) for p in path), every, 1, 0.6)
     return whole[0] if whole else None
 

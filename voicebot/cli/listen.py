@@ -33,6 +33,10 @@ def listen(
     seconds: Annotated[
         float | None, typer.Option("--seconds", "-s", min=0.1, help="Stop after so many seconds.")
     ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", help="Hz: 16000, or 8000 for a telephone line. Default: config."),
+    ] = None,
     language: LanguageOption = None,
     events: EventsOption = None,
     plot: PlotOption = None,
@@ -51,9 +55,11 @@ def listen(
         writer = stack.enter_context(EventWriter(events)) if events else None
         source = stack.enter_context(
             open_device(
-                device or settings.audio.device,
-                rate=settings.audio.rate,
-                backend=backend or settings.audio.backend,
+                device if device is not None else settings.device.device,
+                rate=rate or settings.device.rate,
+                backend=backend or settings.device.backend,
+                lost_seconds=settings.device.lost_seconds,
+                queue_seconds=settings.device.queue_seconds,
             )
         )
         play(
@@ -70,7 +76,7 @@ def devices(backend: BackendOption = None, path: ConfigOption = None) -> None:
     Example: voicebot devices --backend pyaudio
     """
     settings = config.load(config.locate(path))
-    found = list_devices(backend or settings.audio.backend)
+    found = list_devices(backend or settings.device.backend)
     table = Table("number", "name", "channels", "default rate (Hz)", "")
     for entry in found:
         table.add_row(
