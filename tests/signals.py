@@ -68,7 +68,12 @@ def music(seconds: float = 10.0, *, dbfs: float = -20.0) -> Pcm:
     beat = 60 / 110
     count = round(seconds * RATE)
     out = np.zeros(count + RATE)
-    chords = [(261.6, 329.6, 392.0), (220.0, 261.6, 329.6), (174.6, 220.0, 261.6), (196.0, 246.9, 293.7)]
+    chords = [
+        (261.6, 329.6, 392.0),
+        (220.0, 261.6, 329.6),
+        (174.6, 220.0, 261.6),
+        (196.0, 246.9, 293.7),
+    ]
     for step in range(int(seconds / beat)):
         at = round(step * beat * RATE)
         t = np.arange(RATE) / RATE
@@ -87,4 +92,5 @@ def music(seconds: float = 10.0, *, dbfs: float = -20.0) -> Pcm:
 def mixed(signal: Pcm, noise: Pcm) -> Pcm:
     """One laid over the other, which must be at least as long."""
     total = signal.astype(np.int32) + noise[: len(signal)]
-    return np.clip(total, -32768, 32767).astype(np.int16)
+    out: Pcm = np.clip(total, -32768, 32767).astype(np.int16)
+    return out

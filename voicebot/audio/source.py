@@ -145,7 +145,7 @@ def assign_legs(
 
 
 def cut_blocks(
-    pieces: Iterable[npt.NDArray[np.int16]], legs: Sequence[Leg], rate: int
+    pieces: Iterable[npt.NDArray[np.int16]], legs: Sequence[Leg], rate: int, *, start: int = 0
 ) -> Iterator[dict[Leg, Frame]]:
     """Cut pieces of any length into 100 ms blocks.
 
@@ -153,13 +153,14 @@ def cut_blocks(
         pieces: Shape ``(samples, legs)`` each.
         legs: The leg of each column.
         rate: Hz.
+        start: Samples on the audio clock before the first piece.
 
     Yields:
         A frame for each leg; only the last block is shorter.
     """
     size = round(rate * BLOCK_SECONDS)
     rest = np.empty((0, len(legs)), np.int16)
-    done = 0  # samples
+    done = start
     for piece in pieces:
         rest = np.concatenate((rest, piece)) if len(rest) else piece
         whole = len(rest) // size * size
