@@ -27,10 +27,8 @@ from voicebot.errors import OutputError
 from voicebot.events import Pcm
 from voicebot.training import augmentation
 from voicebot.training.augmentation import Condition, degrade
+from voicebot.training.report import Progress
 from voicebot.training.speech_corpora import Clip, partners, read_clip, read_noises
-
-Progress = Callable[[str, float], None]
-"""Called with what is being done and the share of it that is done, 0-1."""
 
 MIN_SECONDS: Final = 0.3
 """s; a shorter clip is padded with its own end held silent, so that features exist."""

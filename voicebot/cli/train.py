@@ -1,0 +1,117 @@
+"""``voicebot train``: make the emotion models again, from these corpora or one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+from voicebot.training.report import Progress as Report
+from voicebot.training.report import Table, TrainReport
+
+app = typer.Typer(no_args_is_help=True, help="Train the emotion models.")
+
+DataOption = Annotated[
+    Path, typer.Option("--data", metavar="FOLDER", help="Has speech/, noise/ and text/.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, help="Of all chance: same data and seed, same model.")
+]
+
+
+@app.command()
+def acoustic(
+    data: DataOption = Path("../shared/data"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Model folder to write.")
+    ] = Path("models/acoustic"),
+    seed: SeedOption = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Processes that compute features.")
+    ] = 2,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="FOLDER", help="Computed features; default ~/.cache."),
+    ] = None,
+) -> None:
+    """Train the model that listens to the voice.
+
+    The folder needs speech/manifest.csv (file, corpus, language, speaker, emotion, seconds,
+    split, text) with its clips, and noise/*.ogg.
+    Example: voicebot train acoustic --data my_calls --out models/acoustic
+    """
+    from voicebot.training.acoustic import train
+
+    console = Console()
+    with progress_bar(console) as progress:
+        report = train(data, out, seed=seed, progress=progress, cache=cache, workers=workers)
+    show(console, report)
+
+
+@app.command()
+def text(
+    data: DataOption = Path("../shared/data"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of models to write into.")
+    ] = Path("models"),
+    seed: SeedOption = 0,
+) -> None:
+    """Train the models that read the words, one for each language.
+
+    Example: voicebot train text --data ../shared/data --out models
+    """
+    from voicebot.training.text import train
+
+    console = Console()
+    with progress_bar(console) as progress:
+        report = train(data, out, seed=seed, progress=progress)
+    show(console, report)
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Report]:
+    """A bar for each thing that is being done; give the yielded function to the trainer."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=1.0)
+            bars.update(tasks[what], completed=share)
+
+        yield progress
+
+
+def show(console: Console, report: TrainReport) -> None:
+    """Print what was written and how good it is."""
+    console.print(figures_table(report.figures, "On data that the models were not trained on"))
+    for note in report.notes:
+        console.print(note, highlight=False)
+    for folder in report.folders:
+        console.print(f"written: {folder}", highlight=False, soft_wrap=True)
+    console.print(f"{report.seconds:.0f} s", highlight=False)
+
+
+def figures_table(figures: Table, title: str) -> RichTable:
+    """Figures as a table for the terminal: rows down, figures across."""
+    table = RichTable(title=title)
+    table.add_column("")
+    names = list(dict.fromkeys(name for row in figures.values() for name in row))
+    for name in names:
+        table.add_column(name, justify="right")
+    for row, values in figures.items():
+        table.add_row(row, *(_cell(values.get(name)) for name in names))
+    return table
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value > 1.5 and value == round(value) else f"{value:.3f}"

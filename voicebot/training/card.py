@@ -1,0 +1,121 @@
+"""The card of a model: licence, data, figures, limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from voicebot.emotion.calibration import REFERENCE_PRIOR, Calibration
+from voicebot.emotion.features import FEATURE_SET, FEATURES
+from voicebot.events import EMOTIONS
+from voicebot.training.report import Table
+from voicebot.training.speech_corpora import Clip
+
+LICENCES: Final = {
+    "ravdess": "CC BY-NC-SA 4.0",
+    "tess": "CC BY-NC-ND 4.0",
+    "nemo": "CC BY-NC-SA 4.0",
+    "turev": "CC BY-NC-ND 4.0",
+    "ko": "research only (emotiontts_open_db)",
+    "urdu": "research only",
+}
+"""Licence of each known corpus; a corpus that is not here is the trainer's own to know."""
+_COLUMNS: Final = ("auc", "ap", "recall_at_10", "brier", "ece", "n")
+
+
+def acoustic_card(
+    clips: Sequence[Clip], figures: Table, calibration: Calibration, seed: int
+) -> str:
+    """The acoustic model's card, in Markdown.
+
+    Args:
+        clips: All clips of the manifest.
+        figures: From :func:`voicebot.training.acoustic.figures_by_corpus`.
+        calibration: As fitted.
+        seed: Of the training run.
+    """
+    corpora = sorted({c.corpus for c in clips})
+    if set(corpora) & set(LICENCES):
+        licence = (
+            "**Licence of these weights: CC BY-NC-SA 4.0, and research only.** They were trained "
+            "on corpora\nthat forbid commercial use (below); the strictest licence governs. The "
+            "code is Apache-2.0."
+        )
+    else:
+        licence = (
+            "**Licence of these weights: that of the speech they were trained on**, which whoever "
+            "trained them must know.\nThe code is Apache-2.0."
+        )
+    parts = [
+        licence,
+        "For weights of your own, retrain on your own calls with one command:",
+        "`voicebot train acoustic --data YOUR_FOLDER --out models/acoustic`",
+        "# Acoustic emotion model",
+        f"Prosodic features of 0.6-8 s of telephone speech ({FEATURE_SET}: {len(FEATURES)} "
+        "values, our own numpy)\ninto a logistic regression and three small neural networks, "
+        "averaged on the log-odds of anger.\n"
+        f"Outputs: probabilities of {', '.join(EMOTIONS)}, and the anger logit.",
+        "## Data",
+        "\n".join(_data_table(clips, corpora)),
+        "Splits are speaker-independent. The weights are fitted on train and dev. Each clip is "
+        "heard clean,\nwith noise (0-20 dB), cut short and joined to a longer stretch; each time "
+        "through G.711, with the level\n+-10 dB and a tilted spectrum where it is not clean. "
+        f"Seed {seed}.",
+        "## Figures",
+        "Anger against the rest. *Test*: unseen speakers of the corpora that the model was "
+        "trained on.\n*Unseen*: the corpus left out of training and calibration data of the "
+        "network; this is what to expect\nof a new line. Telephone band, mu-law, no noise; "
+        f"probabilities at a prior of {REFERENCE_PRIOR:g}.",
+        "\n".join(_figure_table(figures)),
+        "`voicebot evaluate emotion` prints these again, also under noise.",
+        "## Calibration",
+        f"Platt: slope {calibration.anger.slope:.3f}, intercept {calibration.anger.intercept:.3f} "
+        f"at a prior of {calibration.anger.prior:.3f}, n = {calibration.anger.n};\n"
+        f"temperature of the other emotions {calibration.temperature:.2f}. "
+        f"Fitted on {calibration.data}.",
+        "## Limits",
+        "- Most of the speech is acted, and acted anger is louder than a tired customer's.\n"
+        "- Loud joy and surprise resemble anger in the voice; the words must veto "
+        "(see `voicebot.emotion.fusion`).\n"
+        "- One short word says little: see the corpus of one-word clips above.\n"
+        "- Children and pathological voices were not in the data. Sex and age were not balanced "
+        "beyond what the\n  corpora did.\n"
+        "- Meant for helping callers who lose patience. Not meant for judging employees, for "
+        "hiring, for lie detection\n  or for any decision about a person.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _data_table(clips: Sequence[Clip], corpora: Sequence[str]) -> list[str]:
+    lines = [
+        "| corpus | language | speakers | train | dev | test | licence |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in corpora:
+        mine = [c for c in clips if c.corpus == name]
+        split = Counter(c.split for c in mine)
+        language = "/".join(sorted({c.language for c in mine}))
+        lines.append(
+            f"| {name} | {language} | {len({c.speaker for c in mine})} | {split['train']} "
+            f"| {split['dev']} | {split['test']} | {LICENCES.get(name, 'see its owner')} |"
+        )
+    return lines
+
+
+def _figure_table(figures: Table) -> list[str]:
+    heads = {"recall_at_10": "recall at 10 % FPR", "ece": "ECE", "auc": "AUC", "ap": "AP"}
+    names = [f"{label} {heads.get(c, c)}" for label in ("test", "unseen") for c in _COLUMNS]
+    lines = ["| corpus | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for corpus, row in figures.items():
+        values = [row.get(f"{label}_{c}") for label in ("test", "unseen") for c in _COLUMNS]
+        lines.append(f"| {corpus} | " + " | ".join(map(_cell, values)) + " |")
+    return lines
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value == np.floor(value) and value > 1 else f"{value:.3f}"
