@@ -40,7 +40,7 @@ from voicebot.events import (
     UtteranceStarted,
 )
 from voicebot.speech.endpointing import Endpointer, EndpointingParams
-from voicebot.speech.recognizer import BusyError
+from voicebot.speech.recognizer_pool import BusyError
 
 EventT = TypeVar("EventT", bound=Event)
 CALM, ANGRY = 1000, 6000

@@ -16,7 +16,12 @@ class Inner(Params):
     secret: SecretStr = key(SecretStr(""), "Nobody's business.")
 
 
+class Item(Params):
+    size: int = key(1, "How big.", ge=0)
+
+
 class Tree(Params):
+    items: list[Item] = key([Item(size=3)], "Some items.")
     inner: Inner = key(Inner(), "A section " + "with a long description " * 6 + "that ends.")
     names: list[str] = key(["a: b", "ｎ"], "Some names.")
     nothing: str | None = key(None, "May be empty.")
@@ -58,6 +63,7 @@ def test_render_documents_every_key_and_reads_back() -> None:
     text = config_text.render(Tree())
     assert "[unit s; range > 0 and ≤ 10; default 1.5]" in text
     assert "# Some names." in text
+    assert "#   size: How big. [range ≥ 0; default 1]" in text
     assert all(len(line) <= 100 for line in text.splitlines())
     assert Tree.model_validate(yaml.safe_load(text)) == Tree()
 

@@ -34,7 +34,8 @@ from voicebot.events import (
     UtteranceStarted,
 )
 from voicebot.speech.endpointing import Closed, Continued, Endpointer, Opened
-from voicebot.speech.recognizer import BusyError, SpeechEngine, UtteranceRecognizer
+from voicebot.speech.recognizer import SpeechEngine, UtteranceRecognizer
+from voicebot.speech.recognizer_pool import BusyError
 from voicebot.speech.second_pass import SecondPass
 
 log = structlog.get_logger()

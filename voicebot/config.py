@@ -127,7 +127,15 @@ def _explain(detail: ErrorDetails, document: Document, from_env: Mapping[KeyPath
     """One fault of the configuration as a sentence with its place and its mend."""
     path: KeyPath = tuple(detail["loc"])
     dotted = ".".join(str(part) for part in path)
-    variable = next((v for p, v in from_env.items() if path[: len(p)] == p), None)
+    in_file = path in document.lines
+    variable = next(
+        (
+            v
+            for p, v in from_env.items()
+            if path[: len(p)] == p or (not in_file and p[: len(path)] == path)
+        ),
+        None,
+    )
     place = f"${variable}" if variable else f"{document.name}:{document.line(path)}"
     if detail["type"] == "extra_forbidden":
         nearest = _nearest(path)
@@ -140,17 +148,17 @@ def _explain(detail: ErrorDetails, document: Document, from_env: Mapping[KeyPath
 
 
 def _nearest(path: KeyPath) -> str | None:
-    """The valid key closest to a wrong one: a sibling if any is close, else any key."""
+    """The valid key closest to a wrong one: its name in another section, a sibling, any key."""
     wrong = str(path[-1])
     every = list(keys(Config()))
+    for known in every:  # the right name in the wrong section
+        if known.rpartition(".")[2] == wrong:
+            return known
     prefix = ".".join(str(part) for part in path[:-1])
     siblings = [k for k in every if k.rpartition(".")[0] == prefix]
     close = difflib.get_close_matches(wrong, [k.rpartition(".")[2] for k in siblings], 1, 0.6)
     if close:
         return f"{prefix}.{close[0]}" if prefix else close[0]
-    for known in every:  # the right name in the wrong section
-        if known.rpartition(".")[2] == wrong:
-            return known
     whole = difflib.get_close_matches(".".join(str(p) for p in path), every, 1, 0.6)
     return whole[0] if whole else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import annotated_types
 import yaml
@@ -123,11 +123,29 @@ def _render(model: BaseModel, depth: int) -> Iterator[str]:
         yield from textwrap.wrap(
             _documentation(info), 98, initial_indent=pad + "# ", subsequent_indent=pad + "# "
         )
+        for item in _item_models(info.annotation):
+            yield f"{pad}# Each has these keys:"
+            yield from _item_keys(item, pad + "#   ")
         if isinstance(value, BaseModel):
             yield f"{pad}{name}:"
             yield from _render(value, depth + 1)
         else:
             yield from textwrap.indent(_dump({name: plain(value)}), pad).splitlines()
+
+
+def _item_models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a list or mapping holds."""
+    return [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
+
+
+def _item_keys(model: type[BaseModel], pad: str) -> Iterator[str]:
+    """The keys of the items of a list or mapping, documented in a comment."""
+    for name, info in model.model_fields.items():
+        yield from textwrap.wrap(
+            f"{name}: {_documentation(info)}", 98, initial_indent=pad, subsequent_indent=pad + "  "
+        )
+        for item in _item_models(info.annotation):
+            yield from _item_keys(item, pad + "  ")
 
 
 def _documentation(info: FieldInfo) -> str:
@@ -144,7 +162,9 @@ def _documentation(info: FieldInfo) -> str:
     if limits:
         facts.append("range " + " and ".join(limits))
     default = info.get_default(call_default_factory=True, validated_data={})
-    if not isinstance(default, BaseModel | list | dict):
+    if info.is_required():
+        facts.append("required")
+    elif not isinstance(default, BaseModel | list | dict):
         facts.append(f"default {_scalar(default)}")
     if facts:
         parts.append(f"[{'; '.join(facts)}]")
