@@ -1,0 +1,1 @@
+"""How the bundled demo calls are made: voices, prosody, the telephone line."""

@@ -1,0 +1,48 @@
+"""The telephone line: 8 kHz, 300-3400 Hz, mu-law in and out, a little noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+
+from voicebot.audio import g711
+
+RATE = 8000
+"""Hz"""
+NOISE = -66.0
+"""dBFS, RMS of the comfort noise on each leg"""
+
+
+def band(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Keep 300-3400 Hz, with edges as wide as a telephone's (ITU-T G.712), zero phase."""
+    frequency = np.fft.rfftfreq(len(samples), 1 / rate)
+    low = np.clip((frequency - 200) / 150, 0, 1)
+    high = np.clip((3700 - frequency) / 400, 0, 1)
+    return np.fft.irfft(np.fft.rfft(samples) * low * high, len(samples))
+
+
+def lay(parts: list[tuple[float, np.ndarray]], rate: int, seconds: float, seed: int) -> np.ndarray:
+    """Make one leg of a call.
+
+    Args:
+        parts: Start in seconds and float samples of each utterance.
+        rate: Hz, of the utterances.
+        seconds: Length of the call.
+        seed: Of the comfort noise.
+
+    Returns:
+        int16 samples at :data:`RATE`, shape ``(samples,)``, as they leave a mu-law decoder.
+    """
+    leg = np.zeros(round(seconds * RATE))
+    for start, samples in parts:
+        narrow = band(soxr.resample(samples, rate, RATE), RATE)
+        at = round(start * RATE)
+        leg[at : at + len(narrow)] += narrow[: len(leg) - at]
+    noise = band(np.random.default_rng(seed).standard_normal(len(leg)), RATE)
+    leg += noise / np.sqrt(np.mean(noise**2)) * 10 ** (NOISE / 20)
+    # A handset's limiter: peaks bend instead of clipping.
+    leg = np.where(
+        np.abs(leg) > 0.7, np.sign(leg) * (0.7 + 0.3 * np.tanh((np.abs(leg) - 0.7) / 0.3)), leg
+    )
+    pcm = np.round(leg * 32767).astype(np.int16)
+    return g711.decode_mulaw(g711.encode_mulaw(pcm))
