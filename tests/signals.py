@@ -45,10 +45,10 @@ def pink(seconds: float, *, dbfs: float = -30.0, seed: int = 2) -> Pcm:
 
 
 def tone(seconds: float, *hertz: float, dbfs: float = -15.0, rate: int = RATE) -> Pcm:
-    """A sum of sines of equal level."""
+    """A sum of equal sines, whose peak stays below ``dbfs``."""
     t = np.arange(round(seconds * rate)) / rate
     wave: npt.NDArray[np.float64] = np.sum([np.sin(2 * np.pi * f * t) for f in hertz], axis=0)
-    return to_int16(wave / np.sqrt(len(hertz) / 2) * 10 ** (dbfs / 20))
+    return to_int16(wave / len(hertz) * 10 ** (dbfs / 20))
 
 
 def dtmf(keys: str = "159*0#7423", *, on: float = 0.1, off: float = 0.1) -> Pcm:

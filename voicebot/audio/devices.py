@@ -215,9 +215,11 @@ class DeviceSource:
                 if self._closed.is_set():
                     break
                 if not self._stream.active:
-                    return self._lost("stopped giving audio; was it unplugged?")
+                    self._lost("stopped giving audio; was it unplugged?")
+                    break
                 if time.monotonic() > deadline:
-                    return self._lost(f"gave no audio for {self._lost_seconds:g} s")
+                    self._lost(f"gave no audio for {self._lost_seconds:g} s")
+                    break
             else:
                 if self.overflows > reported:
                     _log.warning("device_overflow", device=self.name, total=self.overflows)
