@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from voicebot.errors import ConfigError
 from voicebot.escalation.evidence import EvidenceParams, EvidenceState, Observation, at, step
 from voicebot.escalation.policy import (
     PERSISTENT_ANGER,
@@ -169,7 +168,7 @@ def test_thresholds_must_be_in_order() -> None:
 
 def test_a_cap_that_lets_one_burst_alert_is_refused() -> None:
     check(P, E)
-    with pytest.raises(ConfigError, match="utterance_cap_nats"):
+    with pytest.raises(ValueError, match="utterance_cap_nats"):
         check(P, EvidenceParams(utterance_cap_nats=2.6))
 
 

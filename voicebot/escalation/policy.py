@@ -27,7 +27,6 @@ from typing import Self
 
 from pydantic import model_validator
 
-from voicebot.errors import ConfigError
 from voicebot.escalation.evidence import EvidenceParams, EvidenceState
 from voicebot.escalation.rules import RuleHit
 from voicebot.events import EscalationState, Severity
@@ -107,15 +106,14 @@ def check(policy: PolicyParams, evidence: EvidenceParams) -> None:
     """See that no single utterance can take a call from calm to an alert.
 
     Raises:
-        ConfigError: the cap of an utterance reaches from ``rising_nats`` to the threshold.
+        ValueError: the cap of an utterance reaches from ``rising_nats`` to the threshold.
     """
     room = policy.threshold_nats - policy.rising_nats
     if evidence.utterance_cap_nats > room:
-        raise ConfigError(
-            f"one utterance may add {evidence.utterance_cap_nats} nats of evidence, but there are "
-            f"only {room:g} between rising_nats and threshold_nats",
-            f"lower utterance_cap_nats to {room:g}, or raise threshold_nats to "
-            f"{policy.rising_nats + evidence.utterance_cap_nats:g}",
+        raise ValueError(
+            f"evidence.utterance_cap_nats ({evidence.utterance_cap_nats:g}) must not be above "
+            f"policy.threshold_nats - policy.rising_nats ({room:g}), or one utterance could take "
+            "a call from calm to an alert"
         )
 
 
