@@ -192,6 +192,12 @@ class _ContainerReader:
         self._stream = stream
         self._closed = False
         claimed, there = wav_shortfall(stream, size)
+        if there and not claimed:
+            raise AudioError(
+                f"{name}: its header says that it holds no audio, yet {there} bytes follow;"
+                " the recorder did not finish it",
+                "mend the header: sox --ignore-length IN.wav OUT.wav",
+            )
         stream.seek(0)
         try:
             self._file = soundfile.SoundFile(stream)
@@ -212,12 +218,6 @@ class _ContainerReader:
         known = 0 <= self._frames < 2**40  # libsndfile says 2**63-1 for a FLAC stream
         self.seconds = self._frames / self.rate if known else None
         if not self._frames:
-            if claimed == 0 and there > 0:
-                raise AudioError(
-                    f"{name}: its header says that it holds no audio, yet {there} bytes follow;"
-                    " the recorder did not finish it",
-                    "mend the header: sox --ignore-length IN.wav OUT.wav",
-                )
             raise AudioError(f"{name}: holds a header and no audio", "record or export it again")
         if there < claimed:
             self._warn_cut(f"only {there / claimed:.0%} of the audio its header announces is there")

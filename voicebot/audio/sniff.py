@@ -92,10 +92,21 @@ def wav_shortfall(stream: BinaryIO, size: int) -> tuple[int, int]:
         name, length = struct.unpack("<4sI", stream.read(8))
         if name == b"data":
             there = size - at - 8
+            if length == 0 and _chunks_end_at(stream, at + 8, size):
+                return 0, 0
             # streaming writers (ffmpeg, sox, arecord) put about 2 or 4 GiB there
             return (there if length >= 0x7FFF0000 else length), there
         at += 8 + length + length % 2
     return 0, 0
+
+
+def _chunks_end_at(stream: BinaryIO, at: int, size: int) -> bool:
+    """Whether whole chunks fill the rest of the file, as after a data chunk that is empty."""
+    while at + 8 <= size:
+        stream.seek(at + 4)
+        (length,) = struct.unpack("<I", stream.read(4))
+        at += 8 + length + length % 2
+    return at in (size, size + 1)
 
 
 def _is_mp3(head: bytes) -> bool:
