@@ -32,12 +32,15 @@ class Engine:
     Args:
         config: Settings.
         language: ISO 639-1, or ``none`` for acoustic evidence alone.
+        notice: Told in a sentence which speech engine was chosen, and how to get a better one.
 
     Raises:
         ModelError: a model that the settings ask for is missing or broken.
     """
 
-    def __init__(self, config: Config, language: str) -> None:
+    def __init__(
+        self, config: Config, language: str, notice: Callable[[str], None] | None = None
+    ) -> None:
         policy.check(config.escalation.policy, config.escalation.evidence)
         self.config = config
         self.language = language
@@ -47,7 +50,7 @@ class Engine:
         self.text = TextModel.load(folder, language, config.emotion.text) if spoken else None
         self.rules = RuleMatcher(config.rules)
         self.responder = Responder(config.actions, language)
-        self.speech = open_engine(language, config.stt) if spoken else None
+        self.speech = open_engine(language, config.stt, notice) if spoken else None
         self.second_pass = open_second_pass(language, config.stt) if spoken else None
 
     def call(

@@ -13,7 +13,7 @@ from voicebot import config
 from voicebot.audio.devices import list_devices, open_device
 from voicebot.cli.config import ConfigOption
 from voicebot.cli.interrupt import Interrupt
-from voicebot.cli.run import EventsOption, LanguageOption, PlainOption, PlotOption, play
+from voicebot.cli.run import EventsOption, LanguageOption, PlainOption, PlotOption, notice, play
 from voicebot.engine import Engine
 from voicebot.escalation.actions import EventWriter
 
@@ -51,7 +51,7 @@ def listen(
     settings = config.load(config.locate(path))
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
-        engine = stack.enter_context(Engine(settings, language or settings.language))
+        engine = stack.enter_context(Engine(settings, language or settings.language, notice))
         writer = stack.enter_context(EventWriter(events)) if events else None
         source = stack.enter_context(
             open_device(

@@ -93,7 +93,7 @@ def run(
     failed: list[str] = []
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
-        engine = stack.enter_context(Engine(settings, language or settings.language))
+        engine = stack.enter_context(Engine(settings, language or settings.language, notice))
         writer = stack.enter_context(EventWriter(events)) if events else None
         for name in files:
             try:
@@ -169,6 +169,11 @@ def play(
         picture.save()
         if not quiet:
             console.print(f"picture: {plot}", markup=False)
+
+
+def notice(sentence: str) -> None:
+    """Tell the user something beside the events."""
+    print(f"note: {sentence}", file=sys.stderr)  # noqa: T201
 
 
 class PlainView:

@@ -1,0 +1,11 @@
+"""``voicebot evaluate``: how good the engines and models are, on data with the truth known."""
+
+from __future__ import annotations
+
+import typer
+
+from voicebot.cli import evaluate_emotion, evaluate_stt
+
+app = typer.Typer(no_args_is_help=True, help="Measure error rates and AUC on labelled data.")
+app.command("stt")(evaluate_stt.command)
+app.command("emotion")(evaluate_emotion.command)
