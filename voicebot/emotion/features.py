@@ -339,6 +339,6 @@ FEATURES: Final[tuple[str, ...]] = (
     *(f"{n}_{stat}" for stat in ("p10", "p90") for n in _VOICED_LLD[CEPSTRA - 1 :]),
     *(f"{n}_louder" for n in _TILT),
     *(f"{n}_unvoiced" for n in _TILT),
-    *(f"energy_{n}" for n in _RHYTHM),
+    *(f"rhythm_{n}" for n in _RHYTHM),
 )
 """Names of the features, in the order of :func:`extract`."""

@@ -1,12 +1,17 @@
 """How far speech stands out of the noise, from a window alone.
 
-Two estimates, the larger of which counts, because each has a blind spot:
+Two measures, each with a blind spot, are joined by a line:
 
-* **quantiles**: the loud blocks against the quietest ones (the idea of NIST's
-  ``stnr``).  It needs a pause; in a single long word there is none.
+* **quantiles**: the louder blocks against the quietest (the idea of NIST's
+  ``stnr``).  It needs a pause, and takes a dog's bark for loud speech.
 * **harmonicity**: the periodic power of the voiced frames against the rest
-  (harmonics-to-noise ratio, Boersma 1993).  It needs no pause, but breath and
-  a hoarse voice limit it.
+  (harmonics-to-noise ratio, Boersma 1993).  It needs no pause and rejects
+  barks and clatter, but saturates at about 10 dB, where breath is the noise.
+
+The line was fitted by least squares on 700 clips of six corpora mixed with
+noise of -8 to 35 dB or none (ESC-10, folds 1-4); on 400 others with other
+noises the mean error is 7 dB, mostly from noise that comes and goes, and 98 %
+of clean clips are put above 13 dB.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from voicebot.events import Pcm
 
 MAX_DB: Final = 40.0
 MIN_DB: Final = -10.0
+_HARMONIC, _QUANTILE, _OFFSET = 1.62, 0.35, -7.8
 _BLOCK: Final = RATE // 50
 _TOP_SHARE: Final = 0.98
 
@@ -31,7 +37,8 @@ def estimate_snr(samples: Pcm, frames: Frames) -> float:
         samples: Mono at :data:`voicebot.emotion.features.RATE`.
         frames: What :func:`voicebot.emotion.features.describe` found in them.
     """
-    return float(np.clip(max(_quantile_snr(samples), _harmonic_snr(frames)), MIN_DB, MAX_DB))
+    joined = _HARMONIC * _harmonic_snr(frames) + _QUANTILE * _quantile_snr(samples) + _OFFSET
+    return float(np.clip(joined, MIN_DB, MAX_DB))
 
 
 def flat_top_share(samples: Pcm) -> float:
@@ -50,12 +57,13 @@ def flat_top_share(samples: Pcm) -> float:
 
 
 def _quantile_snr(samples: Pcm) -> float:
-    """Power of the 5 % loudest 20 ms blocks against that of the 5 % quietest, in dB."""
+    """Power of the loudest quarter of 20 ms blocks against that of the quietest tenth, in dB."""
     x = samples[: len(samples) // _BLOCK * _BLOCK].astype(np.float32)
+    # One step of int16 squared: digital silence is no better than the quietest real line.
     power = np.sort(np.mean(np.square(x.reshape(-1, _BLOCK)), axis=1)) + np.float32(1.0)
-    count = max(1, len(power) // 20)
-    loud, quiet = float(np.mean(power[-count:])), float(np.mean(power[:count]))
-    return 10.0 * float(np.log10(max(loud - quiet, 1e-3) / quiet))
+    loud = float(np.mean(power[-max(1, len(power) // 4) :]))
+    quiet = float(np.mean(power[: max(1, len(power) // 10)]))
+    return min(10.0 * float(np.log10(max(loud - quiet, 1e-3) / quiet)), MAX_DB)
 
 
 def _harmonic_snr(frames: Frames) -> float:

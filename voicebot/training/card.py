@@ -66,8 +66,8 @@ def acoustic_card(
         f"Seed {seed}.",
         "## Figures",
         "Anger against the rest. *Test*: unseen speakers of the corpora that the model was "
-        "trained on.\n*Unseen*: the corpus left out of training and calibration data of the "
-        "network; this is what to expect\nof a new line. Telephone band, mu-law, no noise; "
+        "trained on.\n*Unseen*: the corpus left out of training (only the two numbers of the "
+        "calibration saw\nit too); expect this of a new line. Telephone band, mu-law, no noise; "
         f"probabilities at a prior of {REFERENCE_PRIOR:g}.",
         "\n".join(_figure_table(figures)),
         "`voicebot evaluate emotion` prints these again, also under noise.",
