@@ -1,0 +1,85 @@
+"""``voicebot evaluate stt``: error rate, speed and memory of speech to text, by language."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from voicebot.errors import VoicebotError
+from voicebot.speech.engines import open_engine, open_second_pass
+from voicebot.speech.evaluation import SttResult, evaluate_stt, read_manifest
+from voicebot.speech.recognizer import RATES, SttParams
+
+_MANIFEST = Path("../shared/data/stt/manifest.csv")
+
+
+def command(
+    manifest: Annotated[
+        Path, typer.Option("--manifest", help="CSV with the columns file, language, text.")
+    ] = _MANIFEST,
+    language: Annotated[list[str] | None, typer.Option("--language")] = None,
+    rate: Annotated[
+        list[int] | None, typer.Option("--rate", help="Hz; 8000 is a telephone line.")
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="As stt.engine.")] = "auto",
+    second_pass: Annotated[str, typer.Option("--second-pass", help="As stt.second_pass.")] = "none",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Clips of each language.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Measure speech to text over a manifest."""
+    for chosen in rate or ():
+        if chosen not in RATES:
+            raise VoicebotError(f"--rate {chosen}: not a rate of a leg", "use 16000 or 8000")
+    params = SttParams.model_validate({"engine": engine, "second_pass": second_pass})
+    table = Table(title=f"Speech to text over {manifest}")
+    for heading in ("language", "engine", "Hz", "clips", "s", "error rate", "confidence",
+                    "CPU s/s", "RSS MB"):  # fmt: skip
+        table.add_column(heading, justify="left" if heading in ("language", "engine") else "right")
+    for spoken in language or ("en", "ko", "zh"):
+        # A process of its own for each language, so that its memory is its own.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            rates = tuple(rate or reversed(RATES))
+            results = pool.submit(_measure, manifest, spoken, params, rates, limit).result()
+        for result in results:
+            if as_json:
+                typer.echo(json.dumps(_plain(result), ensure_ascii=False))
+            table.add_row(
+                result.language, result.engine, str(result.rate), str(result.clips),
+                f"{result.audio_seconds:.0f}", f"{result.measure} {result.errors.rate:.3f}",
+                f"{result.confidence:.2f}", f"{result.real_time_factor:.3f}",
+                f"{result.rss_mb:.0f}",
+            )  # fmt: skip
+    if not as_json:
+        Console().print(table)
+
+
+def _measure(
+    manifest: Path, language: str, params: SttParams, rates: tuple[int, ...], limit: int | None
+) -> list[SttResult]:
+    clips = read_manifest(manifest, language, limit)
+    engine = open_engine(language, params)
+    if engine is None:
+        raise VoicebotError("stt.engine is none: there is nothing to measure")
+    second_pass = open_second_pass(language, params)
+    try:
+        return [evaluate_stt(clips, engine, rate, second_pass) for rate in rates]
+    finally:
+        engine.close()
+
+
+def _plain(result: SttResult) -> dict[str, object]:
+    return asdict(result) | {
+        "measure": result.measure,
+        "error_rate": result.errors.rate,
+        "real_time_factor": result.real_time_factor,
+    }
