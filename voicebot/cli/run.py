@@ -139,6 +139,7 @@ def play(
     """
     console = Console(highlight=False, soft_wrap=True)
     watchers: list[Watcher] = []
+    record = Record(writer) if writer else None
     with ExitStack() as stack:
         picture = CallPicture(plot) if plot else None
         if picture:
@@ -152,8 +153,8 @@ def play(
         watchers.append(outcome)
 
         def emit(event: Event) -> None:
-            if writer:
-                writer.write(event)
+            if record:
+                record.event(event)
             for watcher in watchers:
                 watcher.event(event)
 
@@ -169,11 +170,37 @@ def play(
         picture.save()
         if not quiet:
             console.print(f"picture: {plot}", markup=False)
+    if record and record.fault:
+        raise record.fault
 
 
 def notice(sentence: str) -> None:
     """Tell the user something beside the events."""
     print(f"note: {sentence}", file=sys.stderr)  # noqa: T201
+
+
+class Record:
+    """Writes events to a file; a full disk ends the record, not the call that is being heard."""
+
+    def __init__(self, writer: EventWriter) -> None:
+        self._writer = writer
+        self.fault: OutputError | None = None
+
+    def event(self, event: Event) -> None:
+        """Write one event, unless writing has failed before.
+
+        Raises:
+            OutputError: standard output is gone, so nobody listens any more.
+        """
+        if self.fault:
+            return
+        try:
+            self._writer.write(event)
+        except OutputError as err:
+            if self._writer.name == "standard output":
+                raise
+            self.fault = err
+            notice(f"{err.what}; the call goes on without its record")
 
 
 class PlainView:
