@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,6 +47,8 @@ class Receiver:
     script: list[int | str] = field(default_factory=list)
     extra: dict[str, str] = field(default_factory=dict)
     port: int = 0
+    certificate: Path | None = None
+    """PEM of a certificate and its key; None for plain HTTP"""
     got: list[Got] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,10 @@ class Receiver:
         ThreadingHTTPServer.allow_reuse_address = True
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
+        if self.certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(self.certificate)
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
@@ -69,7 +77,8 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook"
+        base = "https://localhost" if self.certificate else "http://127.0.0.1"
+        return f"{base}:{self.port}/hook"
 
     def wait_for(self, count: int, seconds: float = 10.0) -> None:
         with self._arrived:

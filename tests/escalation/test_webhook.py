@@ -155,15 +155,31 @@ def test_a_receiver_that_dies(step: str) -> None:
 
 def test_nobody_there() -> None:
     outcome = send(f"http://127.0.0.1:{free_port()}/")
-    assert outcome.result is Result.RETRY and "ConnectError" in outcome.error
+    assert outcome == Outcome(Result.RETRY, "ConnectError: Connection refused")
 
 
 def test_a_name_that_does_not_exist() -> None:
     assert send("http://does-not-exist.invalid/").result is Result.RETRY
 
 
+CERTIFICATE = Path(__file__).with_name("localhost.pem")  # self-signed, for these tests alone
+
+
 def test_tls_is_verified() -> None:
-    """A plain server is no TLS server; the error must not fall back to plain text."""
+    with Receiver(certificate=CERTIFICATE) as receiver:
+        outcome = send(receiver.url)
+    assert outcome.result is Result.RETRY and "certificate verify failed" in outcome.error
+    assert receiver.got == []
+
+
+def test_a_private_authority_is_trusted_where_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with Receiver(certificate=CERTIFICATE) as receiver:
+        assert send(receiver.url).result is Result.DELIVERED
+    assert receiver.got[0].genuine
+
+
+def test_https_never_falls_back_to_plain_text() -> None:
     with Receiver() as receiver:
         outcome = send(receiver.url.replace("http:", "https:"))
     assert outcome.result is Result.RETRY and receiver.got == []

@@ -63,10 +63,14 @@ class OutboxParams(Params):
         unit="s", gt=0, le=3600,
     )  # fmt: skip
     max_delay_seconds: float = key(
-        300.0, "Longest wait between two attempts.", unit="s", gt=0, le=86_400
+        30.0,
+        "Longest wait between two attempts: how late an alert may come after a receiver is back.",
+        unit="s",
+        gt=0,
+        le=86_400,
     )
     max_attempts: int = key(
-        100, "After so many failed attempts a row is given up: kept as dead, not lost.",
+        10_000, "After so many failed attempts a row is given up: kept as dead, not lost.",
         ge=1, le=100_000,
     )  # fmt: skip
     max_age_hours: float = key(

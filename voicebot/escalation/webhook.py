@@ -26,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -197,8 +198,7 @@ class WebhookSender:
         except (TimeoutError, httpx.TimeoutException):
             return Outcome(Result.RETRY, f"no complete answer within {seconds:g} s")
         except httpx.TransportError as err:
-            # Causes tell more than httpx, whose message may be empty.
-            return Outcome(Result.RETRY, f"{type(err).__name__}: {err or err.__cause__}")
+            return Outcome(Result.RETRY, f"{type(err).__name__}: {_cause(err)}")
         except httpx.InvalidURL as err:
             return Outcome(Result.REJECTED, f"InvalidURL: {err}")
 
@@ -229,6 +229,21 @@ class WebhookSender:
                 if read > _ANSWER_BYTES:
                     break
             return _outcome(answer, self._clock())
+
+
+def _cause(err: BaseException) -> str:
+    """The innermost reason: "Connection refused", where httpx says that all attempts failed."""
+    said = str(err)
+    inner: BaseException | None = err
+    while inner is not None:
+        if isinstance(inner, ExceptionGroup):
+            inner = inner.exceptions[0]
+        if isinstance(inner, ConnectionError) and inner.errno:
+            said = os.strerror(inner.errno)  # asyncio puts another text in its place
+        elif isinstance(inner, OSError):
+            said = inner.strerror or said
+        inner = inner.__cause__ or inner.__context__
+    return said
 
 
 def _outcome(answer: httpx.Response, now: float) -> Outcome:
