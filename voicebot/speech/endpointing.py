@@ -171,7 +171,7 @@ class Endpointer:
         self._start = frames(params.start_seconds)
         self._stop = frames(params.stop_seconds)
         self._pre_roll = round(params.pre_roll_seconds * rate / self._size)
-        self._longest = frames(params.max_utterance_seconds)
+        self._longest = int(params.max_utterance_seconds * rate / self._size)  # never above it
         self._cut_after = frames(params.max_utterance_seconds * params.cut_after)
         self._cut_pause = frames(params.cut_pause_seconds)
         self._piece = frames(CONTINUED_SECONDS)

@@ -58,9 +58,9 @@ class VadParams(Params):
         " confirms what WebRTC hears).",
     )
     aggressiveness: int = key(
-        1,
-        "How sceptical WebRTC is: 3 misses more speech, 0 lets more noise pass. In the cascade"
-        " it is only the first gate and may be lenient.",
+        2,
+        "How sceptical WebRTC is: 3 misses more speech; 0 and 1 take even the floor of a quiet"
+        " line for speech. In the cascade it is only the first gate.",
         ge=0,
         le=3,
     )
@@ -255,7 +255,7 @@ class CascadeDetector:
     first and then goes on window by window until WebRTC has been quiet for
     ``gate_hold_seconds``.  Its state is carried over the pause and not cleared: started
     afresh it takes the first second of any sound for speech (345 false windows in a
-    minute of an office; 3 with the state kept, 0 for Silero alone).
+    minute of an office; 3 to 27 with the state kept).
     """
 
     def __init__(self, params: VadParams, rate: int) -> None:
