@@ -121,7 +121,11 @@ def phonemes(text: str) -> str:
         spoken += " " if spoken else ""
         before = None
         for onset, vowel, coda in pronounce(token):
-            if onset in _VOICED_PHONES and before is not None and before in ("", "ㄴ", "ㅁ", "ㅇ", "ㄹ"):
+            if (
+                onset in _VOICED_PHONES
+                and before is not None
+                and before in ("", "ㄴ", "ㅁ", "ㅇ", "ㄹ")
+            ):
                 spoken += _VOICED_PHONES[onset]
             elif onset == "ㄹ" and before == "ㄹ":
                 spoken += "l"

@@ -126,8 +126,12 @@ class Kokoro:
     def say(self, text: str, voice: str, language: str, speed: float) -> np.ndarray:
         """Speak; mono float samples at :data:`RATE`, shape ``(samples,)``."""
         phones = hangul.phonemes(text) if language == "ko" else english_phonemes(text)
+        return self.say_phonemes(phones, voice, speed)
+
+    def say_phonemes(self, phones: str, voice: str, speed: float) -> np.ndarray:
+        """Speak phonemes of Kokoro's own alphabet; as :meth:`say`."""
         if unknown := sorted(set(phones) - set(self._vocabulary)):
-            raise ModelError(f"{text!r}: Kokoro has no phoneme {unknown[0]!r}")
+            raise ModelError(f"{phones!r}: Kokoro has no phoneme {unknown[0]!r}")
         key = hashlib.sha256(f"{phones}|{voice}|{speed:.4f}|{_SEED}".encode()).hexdigest()[:20]
         cached = self._folder / "spoken" / f"{key}.npy"
         if cached.is_file():
