@@ -98,6 +98,27 @@ def test_a_wrong_environment_variable_is_named() -> None:
         config.load(None, {"VOICEBOT__STTT__ENGINE": "auto"})
 
 
+def test_a_secret_of_digits_stays_text_and_is_never_shown(tmp_path: Path) -> None:
+    secret = "1234567890123456"
+    environ = {
+        "VOICEBOT__ACTIONS__WEBHOOK__SECRET": secret,
+        "VOICEBOT__ACTIONS__WEBHOOK__URL": "https://desk.example.com/",
+    }
+    loaded = config.load(None, environ)
+    assert loaded.actions.webhook.secret.get_secret_value() == secret
+    assert secret not in config_text.render(loaded)
+    path = written(tmp_path, f"actions:\n  webhook:\n    secret: [{secret}]\n")
+    with pytest.raises(ConfigError, match="my.yaml:3: actions.webhook.secret") as caught:
+        config.load(path, {})
+    assert secret not in str(caught.value)
+
+
+def test_one_utterance_must_not_be_able_to_reach_the_threshold(tmp_path: Path) -> None:
+    path = written(tmp_path, "escalation:\n  evidence:\n    utterance_cap_nats: 9\n")
+    with pytest.raises(ConfigError, match="my.yaml:1: escalation: evidence.utterance_cap_nats"):
+        config.load(path, {})
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="absent.yaml: cannot be read"):
         config.load(tmp_path / "absent.yaml", {})

@@ -8,6 +8,7 @@ file, the line and the nearest valid key.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from voicebot import config_text
@@ -104,10 +105,10 @@ def _override(
         if not variable.startswith(ENV_PREFIX):
             continue
         path = tuple(variable.removeprefix(ENV_PREFIX).lower().split("__"))
-        try:
-            value = yaml.safe_load(environ[variable])
-        except yaml.YAMLError:
-            value = environ[variable]
+        value: Any = environ[variable]
+        if _annotation(path) not in (str, SecretStr):  # text stays text: a secret may be digits
+            with contextlib.suppress(yaml.YAMLError):
+                value = yaml.safe_load(value)
         node = merged
         for name in path[:-1]:
             below = node.get(name)
@@ -117,6 +118,17 @@ def _override(
         node[path[-1]] = value
         source[path] = variable
     return merged, source
+
+
+def _annotation(path: KeyPath) -> Any:
+    """The type of a key; None if there is no such key."""
+    model: Any = Config
+    for name in path:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return None
+        info = model.model_fields.get(str(name))
+        model = info.annotation if info else None
+    return model
 
 
 def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +155,8 @@ def _explain(detail: ErrorDetails, document: Document, from_env: Mapping[KeyPath
         return f"{place}: unknown key '{dotted}'{hint}"
     message = detail["msg"].removeprefix("Value error, ")
     given = detail["input"]
-    shown = "" if isinstance(given, BaseModel | dict | list) else f" (got {given!r})"
+    secret = _annotation(path) is SecretStr
+    shown = "" if secret or isinstance(given, BaseModel | dict | list) else f" (got {given!r})"
     return f"{place}: {dotted or 'configuration'}: {message[:1].lower()}{message[1:]}{shown}"
 
 

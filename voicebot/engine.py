@@ -15,7 +15,6 @@ from voicebot.emotion.acoustic import AcousticModel
 from voicebot.emotion.listener import CallerEmotion
 from voicebot.emotion.onnx_model import models_dir
 from voicebot.emotion.text import TextModel
-from voicebot.escalation import policy
 from voicebot.escalation.actions import Responder
 from voicebot.escalation.rules import RuleMatcher
 from voicebot.events import CallStarted, Event, Leg
@@ -41,7 +40,6 @@ class Engine:
     def __init__(
         self, config: Config, language: str, notice: Callable[[str], None] | None = None
     ) -> None:
-        policy.check(config.escalation.policy, config.escalation.evidence)
         self.config = config
         self.language = language
         spoken = language != NO_LANGUAGE

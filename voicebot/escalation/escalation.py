@@ -9,6 +9,9 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Self
+
+from pydantic import model_validator
 
 from voicebot.emotion import baseline
 from voicebot.emotion.baseline import BaselineParams, BaselineState
@@ -36,6 +39,11 @@ class EscalationParams(Params):
 
     evidence: EvidenceParams = key(EvidenceParams(), "How scores add up to evidence (CUSUM).")
     policy: PolicyParams = key(PolicyParams(), "When evidence becomes a state or an alert.")
+
+    @model_validator(mode="after")
+    def _no_single_burst(self) -> Self:
+        policy.check(self.policy, self.evidence)
+        return self
 
 
 class Escalation:
@@ -101,7 +109,8 @@ class Escalation:
         self.peak = max(self.peak, self._evidence.value)
         if self._evidence.last_angry == end:
             self._quotes.append(Quote(start, end, text, score.anger))
-        return self._told(self._evidence, t, settled=True)
+        now = evidence.at(self._evidence, t, self._params.evidence)  # as decide() will see it
+        return self._told(now, t, settled=True)
 
     def decide(
         self, hits: Sequence[RuleHit], t: float, anger: float | None = None
