@@ -129,6 +129,8 @@ def _download(
             try:
                 _attempt(client, url, part, size, progress)
                 return
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as err:
+                raise DownloadError(f"{url}: {err}", "check the address") from None
             except (_BrokenOffError, httpx.TransportError) as err:
                 reason = str(err) or type(err).__name__
                 if part.exists() and part.stat().st_size > before:
@@ -143,8 +145,6 @@ def _download(
                 _log.info("download_interrupted", url=url, reason=reason, again_in=pause)
                 time.sleep(pause)
                 pause = min(2 * pause, patience.longest_pause_seconds)
-            except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as err:
-                raise DownloadError(f"{url}: {err}", "check the address") from None
 
 
 def _attempt(

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from voicebot import models
-from voicebot.audio.pcm import resample, to_float
+from voicebot.audio.pcm import Floats, resample, to_float
 from voicebot.errors import ModelError
 from voicebot.events import Hypothesis, Pcm, Transcript
 from voicebot.speech.recognizer import check_pcm, check_rate
@@ -25,7 +25,17 @@ RATE: Final = 16000
 """Hz; what Whisper takes"""
 _PROMPTS: Final = {"zh": "以下是普通话的句子。"}
 """Whisper writes Chinese in traditional characters as the mood takes it; this asks for simplified
-ones (a line used by its own authors' community; it says: the following are Mandarin sentences)."""
+ones.  It says: the following are sentences in Mandarin."""
+_UNSPACED: Final = frozenset({"ja", "th", "zh"})
+_WINDOW: Final = 30.0
+"""s; what Whisper reads at once"""
+_LOOPING: Final = 2.4
+"""Text that zlib packs better than this is a repetition (Whisper's own threshold)."""
+_NO_REPEAT: Final = 3
+"""tokens of a sequence that may not come twice, in the second attempt"""
+_TOKENS_PER_SECOND: Final = 16.0
+"""More than anybody speaks in any language; bounds the time lost on a repetition."""
+_MOST_TOKENS: Final = 400
 _SHORTEST: Final = 0.2
 """s; less is not worth a reading of the 30 s window that Whisper always computes"""
 _NO_SPEECH: Final = 0.6
@@ -95,31 +105,44 @@ class WhisperModel:
             return "", 0.0
         samples = to_float(resample(pcm, rate, RATE))
         with self._turn:
-            segments, _ = self._model.transcribe(
-                samples,
-                language=language,
-                beam_size=1,
-                temperature=0.0,
-                condition_on_previous_text=False,
-                without_timestamps=len(samples) <= 28 * RATE,
-                initial_prompt=_PROMPTS.get(language) if self.multilingual else None,
-                vad_filter=False,
-            )
-            kept = [
-                segment
-                for segment in segments
-                if segment.text.strip()
-                and not (
-                    segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _NO_SPEECH_LOGPROB
-                )
-            ]
-        if not kept:
+            kept = self._spoken(samples, language, no_repeat=0)
+            if any(segment.compression_ratio > _LOOPING for segment in kept):
+                # It went round in circles, as it may on unclear speech; once more, without.
+                again = self._spoken(samples, language, no_repeat=_NO_REPEAT)
+                kept = [s for s in again if s.compression_ratio <= _LOOPING]
+        texts = [segment.text.strip() for segment in kept]
+        if not any(texts):
             return "", 0.0
         weights = np.array([max(segment.end - segment.start, 0.1) for segment in kept])
         sure = np.array([math.exp(s.avg_logprob) * (1 - s.no_speech_prob) for s in kept])
         confidence = float(np.clip((weights * sure).sum() / weights.sum(), 0.0, 1.0))
-        between = "" if language in {"zh", "ja", "th"} else " "
-        return between.join(segment.text.strip() for segment in kept), confidence
+        return ("" if language in _UNSPACED else " ").join(texts), confidence
+
+    def _spoken(self, samples: Floats, language: str, no_repeat: int) -> list[Any]:
+        """Whisper's segments, without those that it takes for silence or has from its prompt."""
+        prompt = _PROMPTS.get(language) if self.multilingual else None
+        window = min(len(samples) / RATE, _WINDOW)
+        segments, _ = self._model.transcribe(
+            samples,
+            language=language,
+            beam_size=1,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            without_timestamps=len(samples) <= (_WINDOW - 2) * RATE,
+            initial_prompt=prompt,
+            no_repeat_ngram_size=no_repeat,
+            max_new_tokens=min(8 + int(_TOKENS_PER_SECOND * window), _MOST_TOKENS),
+            vad_filter=False,
+        )
+        return [
+            segment
+            for segment in segments
+            if segment.text.strip()
+            and segment.text.strip() != prompt
+            and not (
+                segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _NO_SPEECH_LOGPROB
+            )
+        ]
 
 
 class WhisperEngine:
