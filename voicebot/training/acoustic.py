@@ -31,7 +31,7 @@ from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS
 from voicebot.training.augmentation import TRAINING, Condition
 from voicebot.training.card import acoustic_card
-from voicebot.training.evaluation import anger_figures
+from voicebot.training.evaluation import anger_figures, mean_of
 from voicebot.training.export import Dense, Graph, need_train_extra, write_model
 from voicebot.training.feature_cache import default_cache, feature_table
 from voicebot.training.report import Progress, Table, TrainReport
@@ -153,19 +153,10 @@ def train(
         OutputError: the model folder or the cache cannot be written.
     """
     began = time.monotonic()
-    need_train_extra()
     recipe = recipe or Recipe()
-    clips = read_manifest(data)
-    _check(clips, data)
-    tables = np.stack(
-        [
-            feature_table(
-                data, clips, condition, for_training, seed=seed, cache=cache or default_cache(),
-                progress=_part(progress, number, len(conditions)), workers=workers,
-            )
-            for number, condition in enumerate(conditions)
-        ]
-    )  # fmt: skip
+    clips, tables = training_tables(
+        data, conditions, seed=seed, cache=cache, workers=workers, progress=progress
+    )
     known = np.array([c.split != "test" for c in clips])
     left_out = leave_corpora_out(tables, clips, recipe, seed, progress)
     calibration = calibrate(left_out, clips, known)
@@ -177,6 +168,34 @@ def train(
     model = fitted.to_onnx({"voicebot.seed": str(seed), "voicebot.corpora": corpora})
     write_model(out, model, calibration, acoustic_card(clips, figures, calibration, seed))
     return TrainReport((out,), figures, time.monotonic() - began)
+
+
+def training_tables(
+    data: Path,
+    conditions: Sequence[Condition],
+    *,
+    seed: int,
+    cache: Path | None,
+    workers: int,
+    progress: Progress,
+) -> tuple[list[Clip], Floats]:
+    """The clips of a data folder and their features, shape ``(conditions, clips, features)``.
+
+    Raises:
+        ModelError: data is missing or unusable, or the ``train`` extra is not installed.
+        OutputError: the cache cannot be written.
+    """
+    need_train_extra()
+    clips = read_manifest(data)
+    _check(clips, data)
+    tables = [
+        feature_table(
+            data, clips, condition, for_training, seed=seed, cache=cache or default_cache(),
+            progress=_part(progress, number, len(conditions)), workers=workers,
+        )
+        for number, condition in enumerate(conditions)
+    ]  # fmt: skip
+    return clips, np.stack(tables)
 
 
 def fit(tables: Floats, clips: Sequence[Clip], recipe: Recipe, seed: int) -> Fitted:
@@ -284,28 +303,24 @@ def figures_by_corpus(
     table: Floats,
     clips: Sequence[Clip],
 ) -> Table:
-    """Figures on the test split, and with the corpus left out, by corpus and their means."""
+    """Figures on the test split and with the corpus left out: rows such as ``ko test``."""
     angry = np.array([c.angry for c in clips])
     test = np.array([c.split == "test" for c in clips])
     corpus = np.array([c.corpus for c in clips])
     _, raw = fitted.predict(table)
     rows: dict[str, dict[str, float]] = {}
-    for name in sorted(set(corpus)):
-        row: dict[str, float] = {}
-        for label, logits, chosen in (
-            ("test", raw, test & (corpus == name)),
-            ("unseen", left_out.anger[0], corpus == name),
-        ):
-            figures = anger_figures(
-                np.array([calibration.anger.logit(float(v)) for v in logits[chosen]]), angry[chosen]
-            )
-            row.update({f"{label}_{key}": value for key, value in figures.items()})
-        rows[name] = row
-    keys = {key for row in rows.values() for key in row}
-    rows["mean"] = {
-        key: float(np.mean([row[key] for row in rows.values() if key in row]))
-        for key in sorted(keys)
-    }
+    for label, logits, among in (
+        ("test", raw, test),
+        ("unseen", left_out.anger[0], np.ones_like(test)),
+    ):
+        mine: dict[str, dict[str, float]] = {}
+        for name in sorted(set(corpus)):
+            chosen = among & (corpus == name)
+            calibrated = [calibration.anger.logit(float(v)) for v in logits[chosen]]
+            if figures := anger_figures(np.array(calibrated), angry[chosen]):
+                mine[f"{name} {label}"] = figures
+        rows |= mine
+        rows[f"mean {label}"] = mean_of(list(mine.values()))
     return rows
 
 

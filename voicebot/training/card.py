@@ -68,7 +68,8 @@ def acoustic_card(
         "Anger against the rest. *Test*: unseen speakers of the corpora that the model was "
         "trained on.\n*Unseen*: the corpus left out of training (only the two numbers of the "
         "calibration saw\nit too); expect this of a new line. Telephone band, mu-law, no noise; "
-        f"probabilities at a prior of {REFERENCE_PRIOR:g}.",
+        "Brier score and calibration error at "
+        f"each corpus's own share of anger; a call's scores are at {REFERENCE_PRIOR:g}.",
         "\n".join(_figure_table(figures)),
         "`voicebot evaluate emotion` prints these again, also under noise.",
         "## Calibration",
@@ -107,11 +108,12 @@ def _data_table(clips: Sequence[Clip], corpora: Sequence[str]) -> list[str]:
 
 def _figure_table(figures: Table) -> list[str]:
     heads = {"recall_at_10": "recall at 10 % FPR", "ece": "ECE", "auc": "AUC", "ap": "AP"}
-    names = [f"{label} {heads.get(c, c)}" for label in ("test", "unseen") for c in _COLUMNS]
-    lines = ["| corpus | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for corpus, row in figures.items():
-        values = [row.get(f"{label}_{c}") for label in ("test", "unseen") for c in _COLUMNS]
-        lines.append(f"| {corpus} | " + " | ".join(map(_cell, values)) + " |")
+    lines = [
+        "| corpus | " + " | ".join(heads.get(c, c) for c in _COLUMNS) + " |",
+        "|---" * (len(_COLUMNS) + 1) + "|",
+    ]
+    for name, row in figures.items():
+        lines.append(f"| {name} | " + " | ".join(_cell(row.get(c)) for c in _COLUMNS) + " |")
     return lines
 
 

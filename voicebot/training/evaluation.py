@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion.calibration import brier, expected_calibration_error, sigmoid
+from voicebot.emotion.calibration import (
+    REFERENCE_LOGIT,
+    brier,
+    expected_calibration_error,
+    sigmoid,
+)
 from voicebot.training.export import need_train_extra
 
 Array = npt.NDArray[Any]
@@ -22,8 +28,8 @@ def anger_figures(logit: Array, angry: Array) -> dict[str, float]:
 
     Returns:
         ``auc``; ``ap`` (average precision); ``recall_at_10`` (recall at a false-positive rate of
-        10 %); ``brier`` and ``ece`` (15 bins) as the clips fall; ``n``.  Empty if all clips
-        are of one kind.
+        10 %); ``brier`` and ``ece`` (15 bins), with the prior moved from the reference to the
+        share of angry clips here; ``n``.  Empty if all clips are of one kind.
     """
     need_train_extra()
     from sklearn.metrics import average_precision_score, roc_auc_score
@@ -31,7 +37,8 @@ def anger_figures(logit: Array, angry: Array) -> dict[str, float]:
     truth = np.asarray(angry, dtype=bool)
     if not truth.any() or truth.all():
         return {}
-    probability = sigmoid(logit)
+    share = float(truth.mean())
+    probability = sigmoid(np.asarray(logit) - REFERENCE_LOGIT + np.log(share / (1.0 - share)))
     return {
         "auc": float(roc_auc_score(truth, logit)),
         "ap": float(average_precision_score(truth, logit)),
@@ -71,3 +78,10 @@ def class_figures(probabilities: Array, emotion: Array) -> dict[str, float]:
         "accuracy": float(np.mean(guess == emotion)),
         "macro_f1": float(f1_score(emotion, guess, labels=present, average="macro")),
     }
+
+
+def mean_of(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each figure over the rows that have it; counts are added."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    values = {name: [row[name] for row in rows if name in row] for name in names}
+    return {n: float(sum(v)) if n == "n" else float(np.mean(v)) for n, v in values.items()}
