@@ -20,6 +20,7 @@ from tests.pulse import Pulse
 from voicebot.audio import devices
 from voicebot.audio.backends import Device, OnBlock
 from voicebot.audio.pcm import resample
+from voicebot.audio.source import AudioSource
 from voicebot.errors import DeviceError
 from voicebot.events import Leg, Pcm
 
@@ -102,6 +103,7 @@ def heard_until_lost(source: devices.DeviceSource) -> tuple[dict[Leg, Pcm], list
 def test_default_device_at_the_rate_asked_for(fake: Fake) -> None:
     backend = fake(FakeBackend((44100, 16000)))
     with devices.open_device(rate=16000) as source:
+        assert isinstance(source, AudioSource)
         assert backend.opened == ("Line In", 16000, 1)
         assert (source.name, source.rate, source.legs) == ("Line In", 16000, (Leg.CALLER,))
         tone = signals.tone(1, 440, rate=16000)

@@ -19,9 +19,10 @@ import soundfile
 
 from tests import signals
 from voicebot.audio import files, g711
-from voicebot.audio.files import FileSource, open_file
+from voicebot.audio.files import open_file
 from voicebot.audio.pcm import to_float
 from voicebot.audio.raw import RawFormat
+from voicebot.audio.source import AudioSource
 from voicebot.errors import AudioError
 from voicebot.events import Leg, Pcm
 
@@ -29,7 +30,7 @@ CALLER, AGENT = Leg.CALLER, Leg.AGENT
 MULAW = RawFormat.parse("mulaw:8000")
 
 
-def read(source: FileSource) -> dict[Leg, Pcm]:
+def read(source: AudioSource) -> dict[Leg, Pcm]:
     """All audio of a source, after checking its clock."""
     with source:
         blocks = list(source.blocks())
@@ -80,7 +81,8 @@ def test_formats(tmp_path: Path, suffix: str, subtype: str, worst: int | None) -
     pcm = signals.speech()
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, to_float(pcm), 8000, subtype=subtype)
-    source = open_file(path)
+    source: AudioSource = open_file(path)
+    assert isinstance(source, AudioSource)
     assert (source.rate, source.legs, source.name) == (8000, (CALLER,), str(path))
     assert source.seconds == pytest.approx(len(pcm) / 8000, abs=0.07)
     heard = read(source)[CALLER]
@@ -92,6 +94,13 @@ def test_formats(tmp_path: Path, suffix: str, subtype: str, worst: int | None) -
     else:
         assert len(heard) == len(pcm)
         assert np.abs(heard.astype(int) - pcm).max() <= worst
+
+
+@pytest.mark.parametrize("suffix", ["raw", "txt", "flac", ""])
+def test_the_suffix_does_not_matter(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(GOOD)
+    np.testing.assert_array_equal(read(open_file(path))[CALLER], signals.speech())
 
 
 @pytest.mark.parametrize("rate", [6000, 8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000])

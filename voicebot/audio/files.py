@@ -8,6 +8,7 @@ about its rate plays at the wrong speed, and nothing in general can tell.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -198,9 +199,14 @@ class _ContainerReader:
                 " the recorder did not finish it",
                 "mend the header: sox --ignore-length IN.wav OUT.wav",
             )
-        stream.seek(0)
+        handle: BinaryIO | int = stream
+        if isinstance(stream, io.BytesIO):
+            stream.seek(0)
+        else:  # the bare descriptor: libsndfile reads it itself, and sees no misleading suffix
+            handle = stream.fileno()
+            os.lseek(handle, 0, os.SEEK_SET)
         try:
-            self._file = soundfile.SoundFile(stream)
+            self._file = soundfile.SoundFile(handle, closefd=False)
         except (soundfile.SoundFileError, TypeError) as err:
             # soundfile puts the repr of the stream in front of what libsndfile says
             why = str(getattr(err, "error_string", err)).rstrip(".")
