@@ -282,6 +282,31 @@ def test_standard_input_that_is_a_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     os.close(main)
 
 
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(AudioError, match="standard input: is closed"):
+        open_file("-")
+
+
+class BadDisk(io.RawIOBase):
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_disk_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BufferedReader(BadDisk())))
+    for raw in (MULAW, None):
+        with pytest.raises(AudioError, match="input: cannot be read: Input/output error"):
+            read(open_file("-", raw=raw))
+    (tmp_path / "a.wav").write_bytes(GOOD)
+    monkeypatch.setattr(files, "sniff", lambda head: BadDisk().readinto(head))
+    with pytest.raises(AudioError, match=r"a\.wav: cannot be read: Input/output error"):
+        open_file(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize("raw", [None, MULAW])
 def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch, raw: RawFormat | None) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))

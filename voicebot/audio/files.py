@@ -120,6 +120,8 @@ def open_file(
             implausible header, or ``legs`` that do not fit.
     """
     if str(path) == "-":
+        if sys.stdin is None:  # closed by whoever started us
+            raise AudioError("standard input: is closed", "name a file, or pipe one in")
         stream: BinaryIO = sys.stdin.buffer
         if stream.isatty():
             raise AudioError("standard input: nothing is piped in", "name a file, or pipe one in")
@@ -138,9 +140,16 @@ def open_file(
         if path.is_file():
             return FileSource(_from_file(name, stream, raw), legs)
         return FileSource(_from_stream(name, stream, raw), legs)
+    except OSError as err:
+        stream.close()
+        raise _unreadable(name, err) from err
     except BaseException:
         stream.close()
         raise
+
+
+def _unreadable(name: str, err: OSError) -> AudioError:
+    return AudioError(f"{name}: cannot be read: {err.strerror}", "copy it to a sound disk")
 
 
 def _from_file(name: str, stream: BinaryIO, raw: RawFormat | None) -> _Reader:
@@ -158,7 +167,10 @@ def _from_stream(name: str, stream: BinaryIO, raw: RawFormat | None) -> _Reader:
     if raw is not None:
         # The head cannot be put back, so the reader looks at its first piece instead.
         return _RawReader(name, stream, raw, size=None, piece_seconds=0.1)
-    data = stream.read(STDIN_LIMIT + 1)
+    try:
+        data = stream.read(STDIN_LIMIT + 1)
+    except OSError as err:
+        raise _unreadable(name, err) from err
     if len(data) > STDIN_LIMIT:
         raise AudioError(
             f"{name}: more than {STDIN_LIMIT // 2**20} MiB through a pipe",
@@ -276,7 +288,10 @@ class _RawReader:
     def pieces(self) -> Iterator[pcm.Floats]:
         first = True
         while not self._closed:
-            data = self._stream.read(self._piece_bytes)
+            try:
+                data = self._stream.read(self._piece_bytes)
+            except OSError as err:
+                raise _unreadable(self.name, err) from err
             if first:
                 _check_head(self.name, data[:_HEAD], self._raw)
                 first = False

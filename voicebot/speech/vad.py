@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import webrtcvad
+from pydantic import model_validator
 
 from voicebot.errors import ModelError
 from voicebot.events import Pcm
@@ -88,6 +89,12 @@ class VadParams(Params):
         ge=0.0,
         le=2.0,
     )
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> VadParams:
+        if self.release_threshold > self.threshold:
+            raise ValueError("release_threshold must not be above threshold")
+        return self
 
 
 class Decision(NamedTuple):
