@@ -227,8 +227,8 @@ def test_when_every_recogniser_is_busy_only_the_words_are_lost() -> None:
 
 def test_the_second_pass_replaces_the_text_and_both_are_kept() -> None:
     class Second:
-        def reread(self, pcm: Any, rate: int, start: float) -> Transcript:
-            return Transcript("better words", 0.9, "en", "whisper:test")
+        def reread(self, pcm: Any, rate: int, language: str) -> Transcript:
+            return Transcript("better words", 0.9, language, "whisper:test")
 
     engine = ScriptedEngine(["batter word"])
     events = run(engine, blocks(caller=audio(speech(CALM))), second_pass=Second())

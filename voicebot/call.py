@@ -203,7 +203,7 @@ class Call:
         first = state.lease.finish()
         state.lease = None
         second = self._stages.second_pass
-        reread = second.reread(closed.pcm, self._started.rate, closed.start) if second else None
+        reread = second.reread(closed.pcm, self._started.rate, first.language) if second else None
         chosen = reread or first
         final = Final(
             call_id=self._id, leg=leg, t=closed.t, utterance=state.utterance,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from voicebot import config
 from voicebot.audio.devices import list_devices, open_device
+from voicebot.audio.source import parse_legs
 from voicebot.cli.config import ConfigOption
 from voicebot.cli.interrupt import Interrupt
 from voicebot.cli.run import EventsOption, LanguageOption, PlainOption, PlotOption, notice, play
@@ -37,6 +38,14 @@ def listen(
         int | None,
         typer.Option("--rate", help="Hz: 16000, or 8000 for a telephone line. Default: config."),
     ] = None,
+    legs: Annotated[
+        str | None,
+        typer.Option(
+            "--legs",
+            metavar="LEG,LEG",
+            help="What two channels are, e.g. caller,agent; default: one channel, the caller.",
+        ),
+    ] = None,
     language: LanguageOption = None,
     events: EventsOption = None,
     plot: PlotOption = None,
@@ -60,6 +69,7 @@ def listen(
                 backend=backend or settings.device.backend,
                 lost_seconds=settings.device.lost_seconds,
                 queue_seconds=settings.device.queue_seconds,
+                legs=parse_legs(legs) if legs else None,
             )
         )
         play(
