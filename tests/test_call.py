@@ -147,21 +147,24 @@ def test_the_agents_emotion_is_never_scored() -> None:
     heard = blocks(agent=audio(speech(*[ANGRY] * 6)))
     events = run(engine, heard)
     assert len(of(events, Final)) == 6
-    assert of(events, Emotion) == of(events, Evidence) == of(events, Alert) == []
+    assert not of(events, Emotion)
+    assert not of(events, Evidence)
+    assert not of(events, Alert)
 
 
 def test_two_legs_are_two_transcripts_and_one_record() -> None:
     engine = ScriptedEngine(["hello", "good morning"])
     heard = blocks(
         caller=audio([Say(0.5), Say(2, CALM), Say(4)]),
-        agent=audio([Say(3.0), Say(2, ANGRY), Say(1.5)]),
+        agent=audio([Say(3.03), Say(2, ANGRY), Say(1.47)]),
     )
     events = run(engine, heard)
     assert [(f.leg, f.text, f.utterance) for f in of(events, Final)] == [
         (Leg.CALLER, "hello", 1), (Leg.AGENT, "good morning", 1),
     ]  # fmt: skip
+    assert [e.t for e in events] == sorted(e.t for e in events)
     ended = of(events, CallEnded)[0]
-    assert ended.speech_seconds == {"caller": pytest.approx(2.0), "agent": pytest.approx(2.0)}
+    assert ended.speech_seconds == pytest.approx({"caller": 2.0, "agent": 2.0}, abs=0.03)
     assert {e.leg for e in of(events, Emotion)} == {Leg.CALLER}
 
 
@@ -176,7 +179,8 @@ def test_a_rule_opens_an_alert_with_what_was_said() -> None:
 
 def test_without_a_recogniser_the_voice_alone_is_evidence() -> None:
     events = run(None, blocks(caller=audio(speech(ANGRY, ANGRY, ANGRY))))
-    assert of(events, Final) == of(events, Partial) == []
+    assert not of(events, Final)
+    assert not of(events, Partial)
     alert = of(events, Alert)[0]
     assert {q.text for q in alert.evidence} == {""}
     assert all(e.modalities["text"] is None for e in of(events, Emotion))
@@ -185,7 +189,8 @@ def test_without_a_recogniser_the_voice_alone_is_evidence() -> None:
 def test_abstentions_are_counted_and_no_score_is_made_up() -> None:
     engine = ScriptedEngine(["whisper"])
     events = run(engine, blocks(caller=audio(speech(80))))
-    assert of(events, Emotion) == of(events, Evidence) == []
+    assert not of(events, Emotion)
+    assert not of(events, Evidence)
     assert of(events, CallEnded)[0].abstained == {"acoustic_silent": 1}
 
 

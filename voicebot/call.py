@@ -33,7 +33,7 @@ from voicebot.events import (
     State,
     UtteranceStarted,
 )
-from voicebot.speech.endpointing import Closed, Continued, Endpointer, Opened
+from voicebot.speech.endpointing import Closed, Continued, Endpoint, Endpointer, Opened
 from voicebot.speech.recognizer import SpeechEngine, UtteranceRecognizer
 from voicebot.speech.recognizer_pool import BusyError
 from voicebot.speech.second_pass import SecondPass
@@ -101,10 +101,13 @@ class Call:
 
     def push(self, block: Mapping[Leg, Frame]) -> None:
         """Take one block of audio of every leg, in step on the audio clock."""
+        happenings: list[tuple[Leg, Endpoint]] = []
         for leg, frame in block.items():
             self._t = max(self._t, frame.end)
-            for happening in self._legs[leg].endpointer.push(frame):
-                self._happened(leg, happening)
+            happenings += ((leg, h) for h in self._legs[leg].endpointer.push(frame))
+        # The legs' frames end at different times within a block; the record keeps to the clock.
+        for leg, happening in sorted(happenings, key=lambda pair: pair[1].t):
+            self._happened(leg, happening)
         self._pass_time()
 
     def end(self, reason: str) -> None:
@@ -135,7 +138,7 @@ class Call:
 
     # ------------------------------------------------------------ speech
 
-    def _happened(self, leg: Leg, happening: Opened | Continued | Closed) -> None:
+    def _happened(self, leg: Leg, happening: Endpoint) -> None:
         """An utterance began, goes on or is over."""
         state = self._legs[leg]
         match happening:

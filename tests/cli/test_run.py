@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 
 import jsonschema
-import numpy as np
 import pytest
 import soundfile
 
@@ -207,10 +206,14 @@ def test_an_interrupted_call_ends_cleanly(number: int, code: int, tmp_path: Path
     assert "call ended (interrupted)" in out
 
 
-@pytest.mark.parametrize("seconds", [0.4, 1.0, 2.0])
-def test_an_interrupt_while_libraries_or_models_load_is_no_traceback(seconds: float) -> None:
+@pytest.mark.parametrize("library", ["_multiarray_umath", "onnxruntime"])
+def test_an_interrupt_while_libraries_load_is_no_traceback(library: str) -> None:
     process = start("run", str(DEMO / "angry_en.flac"))
-    time.sleep(seconds)
+    maps = Path(f"/proc/{process.pid}/maps")
+    deadline = time.monotonic() + 60
+    while library not in maps.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -224,7 +227,7 @@ def test_a_silent_pipe_can_be_left() -> None:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.buffer.write(np.zeros(16000, np.int16).tobytes())
+    process.stdin.write("\0" * 32000)  # two seconds of silence
     process.stdin.flush()
     assert "call" in process.stdout.readline()
     time.sleep(0.3)

@@ -60,7 +60,8 @@ def listen(
     settings = config.load(config.locate(path))
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
-        engine = stack.enter_context(Engine(settings, language or settings.language, notice))
+        with interrupt.waiting():  # nothing is open yet that would have to be closed cleanly
+            engine = stack.enter_context(Engine(settings, language or settings.language, notice))
         writer = stack.enter_context(EventWriter(events)) if events else None
         source = stack.enter_context(
             open_device(

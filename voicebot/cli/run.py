@@ -93,7 +93,8 @@ def run(
     failed: list[str] = []
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
-        engine = stack.enter_context(Engine(settings, language or settings.language, notice))
+        with interrupt.waiting():  # nothing is open yet that would have to be closed cleanly
+            engine = stack.enter_context(Engine(settings, language or settings.language, notice))
         writer = stack.enter_context(EventWriter(events)) if events else None
         for name in files:
             try:
