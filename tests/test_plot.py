@@ -41,4 +41,11 @@ def test_a_call_without_events_is_still_a_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["missing/call.png", "call.unknown"])
 def test_a_place_or_format_that_cannot_be_written_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=name):
-        CallPicture(tmp_path / name).save()
+        CallPicture(tmp_path / name)
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    full = tmp_path / "call.png"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="No space left"):
+        CallPicture(full).save()

@@ -34,6 +34,7 @@ STATE_COLOURS = {
     "COOLING": "#dcebff",
 }
 BIN_SECONDS = 0.1
+SUFFIXES = (".png", ".svg", ".pdf")
 EventT = TypeVar("EventT", bound=Event)
 
 
@@ -42,6 +43,13 @@ class CallPicture:
 
     It holds one peak per 100 ms and leg, and the events that are drawn: about
     1 MB for an hour of call.
+
+    Args:
+        path: A .png, .svg or .pdf in a folder that exists.
+
+    Raises:
+        VoicebotError: matplotlib is not installed.
+        OutputError: the format is unknown or the folder missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,6 +57,11 @@ class CallPicture:
             import matplotlib
         except ImportError:
             raise VoicebotError("--plot needs matplotlib", "pip install 'voicebot[plot]'") from None
+        # Known before the call is heard, and not only after an hour of it.
+        if path.suffix.lower() not in SUFFIXES:
+            raise OutputError(f"{path}: no picture format", f"name it {', '.join(SUFFIXES)}")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: no such folder", f"make the folder {path.parent} first")
         matplotlib.use("Agg")
         self._path = path
         self._peaks: dict[Leg, list[float]] = {}
@@ -70,10 +83,10 @@ class CallPicture:
             self._events.append(event)
 
     def save(self) -> None:
-        """Draw and write the picture (PNG, SVG or PDF by the file's suffix).
+        """Draw and write the picture, in the format of the file's suffix.
 
         Raises:
-            OutputError: the file cannot be written or its format is unknown.
+            OutputError: the file cannot be written.
         """
         from matplotlib import pyplot as plt
         from matplotlib.font_manager import FontManager
@@ -90,9 +103,9 @@ class CallPicture:
             self._draw_evidence(axes[2])
             try:
                 figure.savefig(self._path, dpi=110)
-            except (OSError, ValueError) as err:
+            except OSError as err:
                 raise OutputError(
-                    f"{self._path}: {err}", "name a writable .png, .svg or .pdf"
+                    f"{self._path}: {err.strerror or err}", "name a file that can be written"
                 ) from None
             finally:
                 plt.close(figure)
