@@ -12,7 +12,7 @@ import pytest
 from tests.emotion.test_features import speechlike
 from voicebot.audio.pcm import resample
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams
-from voicebot.emotion.features import RATE
+from voicebot.emotion.frames import RATE
 from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from voicebot.emotion.features import FEATURES, RATE, describe, extract
+from voicebot.emotion.features import FEATURES, extract
+from voicebot.emotion.frames import RATE, describe
 from voicebot.events import Pcm
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicebot.emotion.features import FFT, FRAME, HOP, RATE
+from voicebot.emotion.frames import FFT, FRAME, HOP, RATE
 from voicebot.emotion.pitch import PitchTrack, hann, track_pitch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.emotion.test_features import speechlike
-from voicebot.emotion.features import RATE, describe
+from voicebot.emotion.frames import RATE, describe
 from voicebot.emotion.snr import MAX_DB, MIN_DB, estimate_snr, flat_top_share
 from voicebot.events import Pcm
 

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from voicebot.audio.pcm import resample
-from voicebot.emotion.features import FEATURE_SET, FEATURES, RATE, describe, summarise
+from voicebot.emotion.features import FEATURE_SET, FEATURES, summarise
+from voicebot.emotion.frames import RATE, describe
 from voicebot.emotion.onnx_model import OnnxModel, load_model, models_dir
 from voicebot.emotion.snr import MIN_DB, estimate_snr, flat_top_share
 from voicebot.events import EmotionScore, Pcm

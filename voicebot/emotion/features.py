@@ -1,88 +1,39 @@
 """Prosodic features of a window of telephone speech.
 
-Per frame (40 ms every 10 ms): energy, pitch, harmonicity, cepstrum, and how the
-spectrum is tilted.  Per window: statistics of these over the voiced or the
-active frames, and of pauses and rhythm.  The set follows the recommendations
-of Eyben et al. (2016) as far as the telephone band carries them; formants are
-left out.
-
-The level is divided out first, because line equipment sets it and not the
-speaker; so is everything before the first and after the last active frame.
+Statistics over the frames of :mod:`voicebot.emotion.frames`: of the voiced or the
+active ones, and of pauses and rhythm.  The set follows the recommendations of
+Eyben et al. (2016) as far as the telephone band carries them; formants are left
+out.
 
 Sources:
     F. Eyben et al., "The Geneva minimalistic acoustic parameter set (GeMAPS)",
-    IEEE Trans. Affective Computing 7(2), 2016: which parameters, alpha ratio,
-    spectral slopes, percentiles, rising and falling slopes.
-    B. Hammarberg et al., "Perceptual and acoustic correlates of abnormal voice
-    qualities", Acta Oto-Laryngologica 90, 1980: the Hammarberg index.
-    S. Davis and P. Mermelstein, "Comparison of parametric representations",
-    IEEE Trans. ASSP 28(4), 1980: mel cepstrum.
+    IEEE Trans. Affective Computing 7(2), 2016: which parameters, percentiles,
+    rising and falling slopes.
     N. de Jong and T. Wempe, "Praat script to detect syllable nuclei", Behavior
     Research Methods 41, 2009: syllables as peaks of intensity.
-    Pitch: :mod:`voicebot.emotion.pitch`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion.pitch import hann, track_pitch
-
-Array = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
+from voicebot.emotion.frames import CEPSTRA, HOP, RATE, TILT, Array, Frames, Mask, describe
+from voicebot.emotion.pitch import hann
+from voicebot.events import Pcm
 
 FEATURE_SET: Final = "prosody/1"
 """Name and version; raise the version with every change of values."""
-RATE: Final = 8000
-"""Hz; the telephone band, whatever the source."""
-FRAME: Final = 320
-HOP: Final = 80
-FFT: Final = 512
-MELS: Final = 26
-CEPSTRA: Final = 14
-LOW_HZ, HIGH_HZ = 200.0, 3600.0
-"""The band that a telephone line carries."""
-ACTIVE_DB: Final = 26.0
-"""A frame is active if it is at most this far below the loud ones."""
-FLOOR_DB: Final = -45.0
-"""Power below this, against the level of the speech, is taken as this: noise and codecs."""
-
-_TILT = ("alpha", "hammarberg", "slope_low", "slope_high", "centroid", "flatness", "flux", "h1_h2")
-_VOICED_LLD = (
-    *(f"mfcc{i}" for i in range(1, CEPSTRA)), *_TILT, "hnr", "energy",
-)  # fmt: skip
+_VOICED_LLD = (*(f"mfcc{i}" for i in range(1, CEPSTRA)), *TILT, "hnr", "energy")
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
-    """Frame-level descriptors of a window, between its first and last active frame."""
-
-    energy: Array
-    """dB against the level of the active speech, shape ``(frames,)``"""
-    active: Mask
-    voiced: Mask
-    semitones: Array
-    """pitch, semitones above 55 Hz"""
-    hnr: Array
-    """dB"""
-    mel: Array
-    """dB against the level of the active speech, shape ``(frames, MELS)``"""
-    mfcc: Array
-    """shape ``(frames, CEPSTRA - 1)``, without the zeroth"""
-    tilt: Array
-    """shape ``(frames, len(_TILT))``"""
-
-
-def extract(samples: npt.NDArray[np.int16]) -> Array:
+def extract(samples: Pcm) -> Array:
     """Features of a window.
 
     Args:
-        samples: Mono speech at :data:`RATE`, at least 0.25 s.
+        samples: Mono speech at :data:`voicebot.emotion.frames.RATE`, at least 0.25 s.
 
     Returns:
         Shape ``(len(FEATURES),)``; always finite, zeros for silence.
@@ -102,121 +53,6 @@ def summarise(frames: Frames) -> Array:
         [_pitch(frames), _voice(frames), _effort(frames), _rhythm(frames)], dtype=np.float32
     )
     return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def describe(samples: npt.NDArray[np.int16]) -> Frames | None:
-    """Frame-level descriptors of a window at :data:`RATE`; None if it is silent."""
-    x = samples.astype(np.float32) / 32768.0
-    x -= np.float32(np.mean(x))
-    view = np.lib.stride_tricks.sliding_window_view(x, FRAME)[::HOP]
-    spectrum = np.fft.rfft(view * hann(FRAME), FFT, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    total = power @ _band()
-    loud = float(np.quantile(total, 0.95))
-    if loud < 1e-9:
-        return None
-    active = total > loud * 10 ** (-ACTIVE_DB / 10)
-    first, last = np.flatnonzero(active)[[0, -1]]
-    inside = slice(first, last + 1)
-    power, total, active = power[inside], total[inside], active[inside]
-    level = float(np.mean(total[active]))
-    power /= level
-    energy = 10.0 * np.log10(np.maximum(total / level, 10 ** (FLOOR_DB / 10)))
-    pitch = track_pitch(power, FRAME, RATE, active)
-    mel = 10.0 * np.log10(power @ _mel_bank() + 10 ** (FLOOR_DB / 10) / MELS)
-    mfcc = (mel @ _dct()).astype(np.float32)
-    tilt = _tilt(power, mel, pitch.hz)
-    semitones = 12.0 * np.log2(pitch.hz / 55.0)
-    return Frames(
-        energy.astype(np.float32),
-        active,
-        pitch.voiced,
-        semitones.astype(np.float32),
-        pitch.hnr_db(),
-        mel.astype(np.float32),
-        mfcc,
-        tilt,
-    )
-
-
-# ------------------------------------------------------------- frame level
-
-
-def _tilt(power: Array, mel: Array, hz: Array) -> Array:
-    """Descriptors of the shape of each spectrum, shape ``(frames, len(_TILT))``."""
-    bins = _bins()
-    floor = np.float32(10 ** (FLOOR_DB / 10) / 100)
-    db = 10.0 * np.log10(power + floor)
-    low, high = _between(LOW_HZ, 1000.0), _between(1000.0, HIGH_HZ)
-    alpha = _decibel(power[:, low].sum(1), floor) - _decibel(power[:, high].sum(1), floor)
-    hammarberg = db[:, _between(LOW_HZ, 2000.0)].max(1) - db[:, _between(2000.0, HIGH_HZ)].max(1)
-    band = _between(LOW_HZ, HIGH_HZ)
-    weight = power[:, band] + floor
-    centroid = (weight @ bins[band]) / weight.sum(1) / 1000.0
-    flatness = db[:, band].mean(1) - _decibel(weight.mean(1), floor)
-    flux = np.zeros(len(power), dtype=np.float32)
-    flux[1:] = np.sqrt(np.mean(np.square(np.diff(mel, axis=0)), axis=1))
-    rows = np.arange(len(power))
-    step = RATE / FFT
-    first = np.clip(np.rint(hz / step).astype(np.intp), 1, FFT // 2)
-    second = np.clip(np.rint(2 * hz / step).astype(np.intp), 1, FFT // 2)
-    h1_h2 = db[rows, first] - db[rows, second]
-    slopes = (_slope(db, 500.0, 1500.0), _slope(db, 1500.0, HIGH_HZ))
-    columns = (alpha, hammarberg, *slopes, centroid, flatness, flux, h1_h2)
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _slope(db: Array, low: float, high: float) -> Array:
-    """Slope of the spectrum between two frequencies, in dB per kHz."""
-    band = _between(low, high)
-    f = _bins()[band] / 1000.0
-    f = f - f.mean()
-    return np.asarray(db[:, band] @ (f / np.sum(f**2)), dtype=np.float32)
-
-
-def _decibel(power: Array, floor: np.float32) -> Array:
-    return np.asarray(10.0 * np.log10(power + floor), dtype=np.float32)
-
-
-def _between(low: float, high: float) -> slice:
-    """FFT bins of a band."""
-    return slice(int(np.ceil(low * FFT / RATE)), int(high * FFT / RATE) + 1)
-
-
-@lru_cache(maxsize=1)
-def _bins() -> Array:
-    """Frequencies of the FFT bins in Hz."""
-    return np.asarray(np.fft.rfftfreq(FFT, 1 / RATE), dtype=np.float32)
-
-
-@lru_cache(maxsize=1)
-def _band() -> Array:
-    """Ones within the telephone band, shape ``(FFT // 2 + 1,)``."""
-    ones = np.zeros(FFT // 2 + 1, dtype=np.float32)
-    ones[_between(LOW_HZ, HIGH_HZ)] = 1.0
-    return ones
-
-
-@lru_cache(maxsize=1)
-def _mel_bank() -> Array:
-    """Triangular filters, equally spaced in mel, shape ``(FFT // 2 + 1, MELS)``."""
-    low, high = 2595.0 * np.log10(1.0 + np.array([LOW_HZ, HIGH_HZ]) / 700.0)
-    mel = np.linspace(low, high, MELS + 2)
-    edges = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-    f = _bins()[:, None]
-    rising = (f - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - f) / (edges[2:] - edges[1:-1])
-    return np.asarray(np.maximum(np.minimum(rising, falling), 0.0), dtype=np.float32)
-
-
-@lru_cache(maxsize=1)
-def _dct() -> Array:
-    """Orthonormal DCT-II without its first row, shape ``(MELS, CEPSTRA - 1)``."""
-    k, n = np.arange(1, CEPSTRA)[None, :], np.arange(MELS)[:, None]
-    return np.asarray(np.sqrt(2.0 / MELS) * np.cos(np.pi * k * (n + 0.5) / MELS), dtype=np.float32)
-
-
-# ------------------------------------------------------------ window level
 
 
 def _pitch(f: Frames) -> Array:
@@ -337,8 +173,8 @@ FEATURES: Final[tuple[str, ...]] = (
     *(f"pitch_{n}" for n in _PITCH),
     *(f"{n}_{stat}" for stat in ("mean", "std", "change") for n in _VOICED_LLD),
     *(f"{n}_{stat}" for stat in ("p10", "p90") for n in _VOICED_LLD[CEPSTRA - 1 :]),
-    *(f"{n}_louder" for n in _TILT),
-    *(f"{n}_unvoiced" for n in _TILT),
+    *(f"{n}_louder" for n in TILT),
+    *(f"{n}_unvoiced" for n in TILT),
     *(f"rhythm_{n}" for n in _RHYTHM),
 )
 """Names of the features, in the order of :func:`extract`."""

@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from voicebot.emotion.features import RATE, Frames
+from voicebot.emotion.frames import RATE, Frames
 from voicebot.events import Pcm
 
 MAX_DB: Final = 40.0
@@ -34,8 +34,8 @@ def estimate_snr(samples: Pcm, frames: Frames) -> float:
     """Signal-to-noise ratio of a window in dB, -10 to 40.
 
     Args:
-        samples: Mono at :data:`voicebot.emotion.features.RATE`.
-        frames: What :func:`voicebot.emotion.features.describe` found in them.
+        samples: Mono at :data:`voicebot.emotion.frames.RATE`.
+        frames: What :func:`voicebot.emotion.frames.describe` found in them.
     """
     joined = _HARMONIC * _harmonic_snr(frames) + _QUANTILE * _quantile_snr(samples) + _OFFSET
     return float(np.clip(joined, MIN_DB, MAX_DB))

@@ -1,9 +1,7 @@
 """Training the acoustic model.
 
-Two kinds of classifier over the prosodic features are averaged on the log-odds
-of anger: a logistic regression, which travels well to other languages, and a
-few small neural networks, which also learn the other emotions.  Each corpus
-counts alike (see :func:`balanced_weights`), each clip is heard in every
+What is fitted is in :mod:`voicebot.training.acoustic_model`.  Corpora and emotions
+are balanced (see :func:`balanced_weights`), each clip is heard in every
 condition of :data:`voicebot.training.augmentation.TRAINING`.
 
 A caller is always from a corpus that the model never saw, so the calibration
@@ -15,104 +13,24 @@ Everything follows from the seed: the same data and seed give the same file.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion.acoustic import INPUT, KIND
 from voicebot.emotion.calibration import ANGER, Calibration, fit_platt, fit_temperature
-from voicebot.emotion.features import FEATURE_SET
 from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS
+from voicebot.training.acoustic_model import Fitted, Floats, Recipe, fit
 from voicebot.training.augmentation import TRAINING, Condition
 from voicebot.training.card import acoustic_card
 from voicebot.training.evaluation import anger_figures, mean_of
-from voicebot.training.export import Dense, Graph, need_train_extra, write_model
+from voicebot.training.export import need_train_extra, write_model
 from voicebot.training.feature_cache import default_cache, feature_table
 from voicebot.training.report import Progress, Table, TrainReport
 from voicebot.training.speech_corpora import Clip, balanced_weights, for_training, read_manifest
-
-Floats = npt.NDArray[np.float32]
-
-CLIP: Final = 4.0
-"""Standard deviations beyond which no feature goes: a strange line must not run away with it."""
-_ABSENT: Final = -12.0
-"""Logit of an emotion that the training data does not have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What is fitted; the defaults are what was chosen by leaving corpora out."""
-
-    linear_c: float = 0.01
-    """inverse strength of the penalty on the logistic regression"""
-    hidden: int = 128
-    """units of each network"""
-    alpha: float = 10.0
-    """penalty on the networks' weights"""
-    members: int = 3
-    """networks"""
-    samples: int = 90_000
-    """samples that each network sees, so epochs fall as conditions rise"""
-    linear_share: float = 0.5
-    """of the logistic regression in the log-odds of anger"""
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A fitted model in plain numbers."""
-
-    mean: Floats
-    scale: Floats
-    linear: Dense
-    """features to one logit of anger"""
-    networks: tuple[tuple[Dense, ...], ...]
-    """features to seven class logits each"""
-    linear_share: float
-
-    def predict(self, features: Floats) -> tuple[Floats, Floats]:
-        """Class logits ``(n, 7)`` and raw anger logit ``(n,)`` of features ``(n, features)``."""
-        x = np.clip((features - self.mean) / self.scale, -CLIP, CLIP)
-        logits = np.mean([_forward(x, layers) for layers in self.networks], axis=0)
-        others = np.delete(logits, ANGER, axis=1)
-        peak = others.max(axis=1)
-        odds = logits[:, ANGER] - peak - np.log(np.exp(others - peak[:, None]).sum(axis=1))
-        share = self.linear_share
-        anger = share * _forward(x, (self.linear,))[:, 0] + (1 - share) * odds
-        return logits.astype(np.float32), anger.astype(np.float32)
-
-    def to_onnx(self, extra: dict[str, str]) -> Any:
-        """The same as an ``onnx.ModelProto``."""
-        g = Graph()
-        x = g.node("Sub", INPUT, g.constant(self.mean))
-        x = g.node("Div", x, g.constant(self.scale))
-        bound = np.array(CLIP, dtype=np.float32)
-        x = g.node("Clip", x, g.constant(-bound), g.constant(bound))
-        logits = g.mean([g.dense(x, layers) for layers in self.networks])
-        rest = np.delete(np.arange(len(EMOTIONS)), ANGER)
-        others = g.node("Gather", logits, g.constant(rest), axis=1)
-        total = g.node("ReduceLogSumExp", others, axes=[1], keepdims=1)
-        own = g.node("Gather", logits, g.constant(np.array([ANGER])), axis=1)
-        odds = g.node("Sub", own, total)
-        share = np.array(self.linear_share, dtype=np.float32)
-        anger = g.node(
-            "Add",
-            g.node("Mul", g.dense(x, (self.linear,)), g.constant(share)),
-            g.node("Mul", odds, g.constant(1 - share)),
-        )
-        return g.finish(
-            logits,
-            kind=KIND,
-            features=FEATURE_SET,
-            inputs={INPUT: ("float32", ("batch", len(self.mean)))},
-            anger_logit=anger,
-            extra=extra,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,45 +114,6 @@ def training_tables(
         for number, condition in enumerate(conditions)
     ]  # fmt: skip
     return clips, np.stack(tables)
-
-
-def fit(tables: Floats, clips: Sequence[Clip], recipe: Recipe, seed: int) -> Fitted:
-    """Fit on all conditions of some clips.
-
-    Args:
-        tables: Shape ``(conditions, clips, features)``.
-        clips: What they are of.
-        recipe: What to fit.
-        seed: Of the networks' start and order.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neural_network import MLPClassifier
-
-    x = tables.reshape(-1, tables.shape[-1])
-    weight = np.tile(balanced_weights(clips), len(tables))
-    emotion = np.tile([c.emotion for c in clips], len(tables))
-    mean = np.average(x, axis=0, weights=weight).astype(np.float32)
-    scale = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight)).astype(np.float32)
-    # A feature that hardly varies in training must not explode on a new line.
-    scale = np.maximum(scale, 1e-3).astype(np.float32)
-    z = np.clip((x - mean) / scale, -CLIP, CLIP)
-    angry = emotion == ANGER
-    logistic = LogisticRegression(C=recipe.linear_c, max_iter=500)
-    logistic.fit(z, angry, weight * np.where(angry, 2.0, 1.0))
-    linear = Dense(logistic.coef_.T.astype(np.float32), logistic.intercept_.astype(np.float32))
-    networks = []
-    for member in range(recipe.members):
-        network = MLPClassifier(
-            (recipe.hidden,), alpha=recipe.alpha, batch_size=min(256, len(z)),
-            max_iter=max(1, round(recipe.samples / len(z))), random_state=seed * 1000 + member,
-        )  # fmt: skip
-        with warnings.catch_warnings():
-            # It is stopped early on purpose: fewer rounds generalise better.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            network.fit(z, emotion, sample_weight=weight)
-        networks.append(_layers(network))
-    return Fitted(mean, scale, linear, tuple(networks), recipe.linear_share)
 
 
 def leave_corpora_out(
@@ -333,29 +212,6 @@ def _check(clips: Sequence[Clip], data: Path) -> None:
                 f"{data}: the split {split!r} needs both angry and other clips",
                 "add clips or move speakers between the splits of the manifest",
             )
-
-
-def _layers(network: Any) -> tuple[Dense, ...]:
-    """The layers of a scikit-learn network, its outputs spread over all emotions."""
-    *hidden, last = zip(network.coefs_, network.intercepts_, strict=True)
-    classes = list(network.classes_)
-    weight, bias = last
-    if len(classes) == 2:  # scikit-learn keeps one logistic output for two classes
-        weight = np.concatenate([-weight / 2, weight / 2], axis=1)
-        bias = np.concatenate([-bias / 2, bias / 2])
-    full = np.zeros((len(weight), len(EMOTIONS)), dtype=np.float32)
-    offset = np.full(len(EMOTIONS), _ABSENT, dtype=np.float32)
-    full[:, classes], offset[classes] = weight, bias
-    layers = [Dense(w.astype(np.float32), b.astype(np.float32), "Relu") for w, b in hidden]
-    return (*layers, Dense(full, offset))
-
-
-def _forward(x: Floats, layers: Sequence[Dense]) -> Floats:
-    for layer in layers:
-        x = x @ layer.weight + layer.bias
-        if layer.activation == "Relu":
-            x = np.maximum(x, 0.0)
-    return x
 
 
 def _part(progress: Progress, number: int, count: int) -> Callable[[str, float], None]:

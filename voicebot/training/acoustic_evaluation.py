@@ -15,9 +15,10 @@ from typing import Final
 import numpy as np
 
 from voicebot.emotion.acoustic import AcousticModel, AcousticReading
-from voicebot.emotion.features import RATE
+from voicebot.emotion.frames import RATE
 from voicebot.events import EMOTIONS
-from voicebot.training.acoustic import Recipe, leave_corpora_out, training_tables
+from voicebot.training.acoustic import leave_corpora_out, training_tables
+from voicebot.training.acoustic_model import Recipe
 from voicebot.training.augmentation import CLEAN, TEST_NOISY, TRAINING, Condition, degrade
 from voicebot.training.evaluation import anger_figures, class_figures, mean_of
 from voicebot.training.report import Progress, Table
@@ -142,11 +143,12 @@ def happy_called_angry(logit: np.ndarray, emotion: np.ndarray, recall: float = 0
     Returns:
         0-1; None if there are no happy or no angry clips.
     """
-    angry = np.sort(logit[emotion == EMOTIONS.index("anger")])
+    angry = -np.sort(-logit[emotion == EMOTIONS.index("anger")])
     happy = logit[emotion == EMOTIONS.index("happiness")]
     if not len(angry) or not len(happy):
         return None
-    threshold = angry[int((1.0 - recall) * len(angry))]
+    caught = int(np.ceil(recall * len(angry) - 1e-9))
+    threshold = angry[max(caught, 1) - 1]
     return float(np.mean(happy >= threshold))
 
 

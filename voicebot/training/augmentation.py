@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from voicebot.audio import g711
 from voicebot.audio.pcm import to_float, to_int16
-from voicebot.emotion.features import RATE
+from voicebot.emotion.frames import RATE
 from voicebot.events import Pcm
 
 Samples = npt.NDArray[np.float32]

@@ -183,6 +183,6 @@ def drawer(data: Path, language: str, seed: int) -> Callable[[str], str | None]:
         if not texts:
             return None
         text = normalise(texts[int(rng.integers(len(texts)))], language)
-        return mishear([text], language, int(rng.integers(1 << 31)))[0]
+        return str(mishear([text], language, int(rng.integers(1 << 31)))[0])
 
     return draw

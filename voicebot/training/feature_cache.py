@@ -21,8 +21,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion import features, pitch
-from voicebot.emotion.features import FEATURE_SET, FEATURES, RATE, extract
+from voicebot.emotion import features, frames, pitch
+from voicebot.emotion.features import FEATURE_SET, FEATURES, extract
+from voicebot.emotion.frames import RATE
 from voicebot.errors import OutputError
 from voicebot.events import Pcm
 from voicebot.training import augmentation
@@ -166,7 +167,7 @@ def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | Non
 def _key(clips: Sequence[Clip], condition: Condition, data: Path, seed: int) -> str:
     """Digest of everything that the values depend on."""
     digest = hashlib.sha256()
-    for module in (features, pitch, augmentation):
+    for module in (features, frames, pitch, augmentation):
         digest.update(Path(module.__file__ or "").read_bytes())
     for clip in clips:
         stat = clip.path.stat()

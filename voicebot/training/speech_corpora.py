@@ -21,7 +21,7 @@ import numpy.typing as npt
 import soundfile
 
 from voicebot.audio.pcm import resample
-from voicebot.emotion.features import RATE
+from voicebot.emotion.frames import RATE
 from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS, Pcm
 

@@ -1,0 +1,74 @@
+"""``voicebot train``: from a folder to models, with a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tests.training.corpus import make_corpus
+from tests.training.test_acoustic import SMALL
+from voicebot.cli.train import app, figures_table, progress_bar
+from voicebot.emotion.acoustic import AcousticModel
+from voicebot.errors import ModelError
+from voicebot.training import acoustic, text
+from voicebot.training.report import TrainReport
+
+
+def test_train_acoustic_writes_a_model_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_corpus(tmp_path / "data")
+    full = acoustic.train
+
+    def small(*args: Any, **options: Any) -> TrainReport:
+        return full(*args, **options, recipe=SMALL)
+
+    monkeypatch.setattr(acoustic, "train", small)
+    out = tmp_path / "model"
+    result = CliRunner().invoke(
+        app,
+        ["acoustic", "--data", str(data), "--out", str(out), "--cache", str(tmp_path / "cache")],
+        catch_exceptions=False,
+        env={"COLUMNS": "200"},
+    )
+    assert result.exit_code == 0
+    assert "mean unseen" in result.output
+    assert str(out) in result.output
+    AcousticModel.load(out)
+
+
+def test_train_text_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(data: Path, out: Path, *, seed: int, progress: Any) -> TrainReport:
+        progress("text xx", 1.0)
+        return TrainReport((out / "text-xx",), {"xx a": {"auc": 0.75}}, 1.0, (f"seed {seed}",))
+
+    monkeypatch.setattr(text, "train", fake)
+    result = CliRunner().invoke(
+        app, ["text", "--data", "d", "--out", str(tmp_path), "--seed", "7"], catch_exceptions=False
+    )
+    assert "0.750" in result.output
+    assert "seed 7" in result.output
+
+
+def test_missing_data_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"manifest\.csv"):
+        CliRunner().invoke(app, ["acoustic", "--data", str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_table_has_all_columns_and_dashes_for_gaps() -> None:
+    table = figures_table({"a": {"auc": 0.5, "n": 12.0}, "b": {"ece": 0.1}}, "t")
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(table)
+    lines = console.export_text().splitlines()
+    assert any("0.500" in line and "12" in line and "-" in line for line in lines)
+
+
+def test_the_bar_takes_any_work() -> None:
+    with progress_bar(Console(quiet=True)) as progress:
+        progress("one", 0.5)
+        progress("two", 1.0)
+        progress("one", 1.0)
