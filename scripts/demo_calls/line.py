@@ -44,9 +44,8 @@ def lay(parts: list[tuple[float, np.ndarray]], rate: int, seconds: float, seed: 
         leg[at : at + len(narrow)] += narrow[: len(leg) - at]
     noise = band(np.random.default_rng(seed).standard_normal(len(leg)), RATE)
     leg += noise / np.sqrt(np.mean(noise**2)) * 10 ** (NOISE / 20)
-    # A handset's limiter: peaks bend instead of clipping.
-    leg = np.where(
-        np.abs(leg) > 0.7, np.sign(leg) * (0.7 + 0.3 * np.tanh((np.abs(leg) - 0.7) / 0.3)), leg
-    )
+    # A handset's limiter: above 0.6 of full scale peaks bend, and never reach it.
+    size = np.abs(leg)
+    leg = np.where(size > 0.6, np.sign(leg) * (0.6 + 0.3 * np.tanh((size - 0.6) / 0.3)), leg)
     pcm = np.round(leg * 32767).astype(np.int16)
     return g711.decode_mulaw(g711.encode_mulaw(pcm))
