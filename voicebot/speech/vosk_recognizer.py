@@ -33,6 +33,11 @@ _DITHER_DBFS: Final = 20 * math.log10(1 / FULL_SCALE)
 """dBFS; one step RMS, Kaldi's own dither"""
 _NARROW_NOISE_DBFS: Final = -60.0
 """dBFS; fills the empty band above 4 kHz"""
+_SHORTEST: Final = 0.1
+"""s; less cannot hold a word, and now and then is heard as one"""
+_DIGITS: Final = 3
+"""What is beyond is not the audio's: the library's sums differ by some 1e-6 with what the process
+had loaded before (measured: an onnxruntime session opened first; why is not known)."""
 _SEED: Final = 20240229
 
 
@@ -55,6 +60,10 @@ class _Decoder:
             return False
         self.samples += len(pcm)
         return bool(self.kaldi.AcceptWaveform(pcm.tobytes()))
+
+    def final(self) -> str:
+        """End the utterance, and forget the speaker."""
+        return str(self.kaldi.FinalResult())
 
 
 class VoskEngine:
@@ -138,11 +147,12 @@ class VoskUtterance:
 
         def end() -> None:
             self._hear(decoder, self._condition.flush())
-            self._take(decoder.kaldi.FinalResult())
+            self._take(decoder.final())
 
         self._guarded(end)
         self._give_back(decoder)
-        words = tuple(self._words)
+        long_enough = self._heard >= _SHORTEST * self._rate
+        words = tuple(self._words) if long_enough else ()
         return Transcript(
             text=_join(words),
             confidence=mean_confidence(words),
@@ -154,7 +164,7 @@ class VoskUtterance:
     def abandon(self) -> None:
         """End the lease without a result."""
         if (decoder := self._decoder) is not None:
-            self._guarded(decoder.kaldi.FinalResult)  # forget the speaker
+            self._guarded(decoder.final)
             self._give_back(decoder)
 
     @property
@@ -174,8 +184,10 @@ class VoskUtterance:
         for word in json.loads(result).get("result", ()):
             begin = min(max(float(word["start"]) + shift, self._start), self._end)
             end = min(max(float(word["end"]) + shift, begin), self._end)
-            confidence = min(max(float(word["conf"]), 0.0), 1.0)
-            self._words.append(Word(word["word"], round(begin, 3), round(end, 3), confidence))
+            confidence = round(min(max(float(word["conf"]), 0.0), 1.0), _DIGITS)
+            self._words.append(
+                Word(word["word"], round(begin, _DIGITS), round(end, _DIGITS), confidence)
+            )
 
     def _guarded(self, call: Callable[[], _T]) -> _T:
         """A recogniser that raised is in an unknown state: nobody gets it again."""
@@ -232,7 +244,7 @@ def mean_confidence(words: tuple[Word, ...]) -> float:
     if not weights:
         return 0.0
     total = sum(w * word.confidence for w, word in zip(weights, words, strict=True))
-    return total / sum(weights)
+    return round(total / sum(weights), _DIGITS)
 
 
 def _join(words: tuple[Word, ...]) -> str:
@@ -242,7 +254,7 @@ def _join(words: tuple[Word, ...]) -> str:
 def _warm(decoder: _Decoder) -> None:
     """Let a new recogniser expand its graph on something that sounds like speech."""
     decoder.accept(_babble(decoder.rate))
-    decoder.kaldi.FinalResult()
+    decoder.final()
 
 
 def _babble(rate: int, seconds: float = 2.0) -> Pcm:
