@@ -17,15 +17,16 @@ from __future__ import annotations
 
 import json
 import math
-import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
+from voicebot.plain import from_plain, to_plain
 
 Pcm = npt.NDArray[np.int16]
 """Mono linear PCM, shape ``(samples,)``, dtype int16."""
@@ -161,7 +162,10 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """The event as plain JSON types; times and scores rounded to 1e-4."""
-        return {"type": self.type, **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
+        return {
+            "type": self.type,
+            **{f.name: to_plain(getattr(self, f.name)) for f in fields(self)},
+        }
 
     def to_json(self) -> str:
         """The event as one line of JSON, without the newline."""
@@ -345,7 +349,7 @@ def from_dict(data: Mapping[str, Any]) -> Event:
     cls = EVENT_TYPES.get(str(data.get("type")))
     if cls is None:
         raise ValueError(f"unknown event type {data.get('type')!r}")
-    rebuilt = _build(cls, {k: v for k, v in data.items() if k != "type"})
+    rebuilt = from_plain(cls, {k: v for k, v in data.items() if k != "type"})
     assert isinstance(rebuilt, Event)
     return rebuilt
 
@@ -356,59 +360,3 @@ def from_json(line: str) -> Event:
     if not isinstance(data, dict):
         raise ValueError("an event is a JSON object")
     return from_dict(data)
-
-
-def _plain(value: Any) -> Any:
-    """Turn a field into JSON types."""
-    if isinstance(value, float | np.floating):
-        return round(float(value), 4)
-    if isinstance(value, StrEnum):
-        return value.value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    return value
-
-
-def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
-    """Build dataclass ``cls`` from JSON types, checking names and types."""
-    hints = typing.get_type_hints(cls)
-    known = {f.name for f in fields(cls)}
-    if unknown := sorted(set(data) - known):
-        raise ValueError(f"{cls.__name__}: unknown field {unknown[0]!r}")
-    try:
-        return cls(**{name: _typed(hints[name], value) for name, value in data.items()})
-    except TypeError as err:
-        raise ValueError(f"{cls.__name__}: {err}") from None
-
-
-def _typed(hint: Any, value: Any) -> Any:
-    """Convert a JSON value to the type of a field."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        (inner,) = [a for a in args if a is not type(None)]
-        return _typed(inner, value)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"expected a list, got {value!r}")
-        return tuple(_typed(args[0], v) for v in value)
-    if origin is not None:  # Mapping[str, X]
-        if not isinstance(value, Mapping):
-            raise ValueError(f"expected an object, got {value!r}")
-        return {str(k): _typed(args[1], v) for k, v in value.items()}
-    if is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ValueError(f"expected an object, got {value!r}")
-        return _build(typing.cast("type[Any]", hint), value)
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        raise ValueError(f"expected {hint.__name__}, got {value!r}")
-    return value
