@@ -97,7 +97,7 @@ def _link(coda: str, vowel: str) -> tuple[str, str]:
     if coda == "ㅎ":
         return "", "ㅇ"
     if coda in _CLUSTERS:
-        stays, goes = _CLUSTERS[coda]
+        stays, goes = tuple(_CLUSTERS[coda])
         if goes == "ㅎ":
             return "", stays
         return stays, "ㅆ" if goes == "ㅅ" else goes
