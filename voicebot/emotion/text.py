@@ -35,11 +35,11 @@ class TextParams(Params):
 
     min_letters: int = key(
         5, "An utterance with fewer letters or syllables is not scored; fillers such as \"um\" "
-        "and \"yes\" do not count.  English, and Latin script in general.", ge=1, le=100,
+        "and \"yes\" do not count.  English, and Latin script in general.", ge=0, le=100,
     )  # fmt: skip
     min_characters: int = key(
         3, "The same for Chinese characters and Korean syllables, which say more each.",
-        ge=1, le=100,
+        ge=0, le=100,
     )  # fmt: skip
 
 
