@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ def models_dir() -> Path:
 
 @cache
 def registry() -> tuple[ModelEntry, ...]:
-    """All known models; of each language the best to use comes first."""
+    """All known models; of each language the first is the one to suggest."""
     text = resources.files("voicebot").joinpath("assets/registry.yaml").read_text("utf-8")
     return tuple(_entry(raw) for raw in yaml.safe_load(text)["models"])
 
@@ -158,8 +159,8 @@ def locate(name_or_path: str) -> Path:
 
 
 def installed(kind: str, language: str) -> Iterator[tuple[ModelEntry, Path]]:
-    """Installed models of a kind that understand a language, best first."""
-    for known in registry():
+    """Installed models of a kind that understand a language, the largest first."""
+    for known in sorted(registry(), key=lambda one: -(one.size or math.inf)):
         if known.kind == kind and known.speaks(language) and (folder := find(known)):
             yield known, folder
 

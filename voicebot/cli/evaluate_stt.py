@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -47,7 +50,8 @@ def command(
         table.add_column(heading, justify="left" if heading in ("language", "engine") else "right")
     for spoken in language or ("en", "ko", "zh"):
         # A process of its own for each language, so that its memory is its own.
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, spawn, initializer=_quiet) as pool:
             rates = tuple(rate or reversed(RATES))
             results = pool.submit(_measure, manifest, spoken, params, rates, limit).result()
         for result in results:
@@ -61,6 +65,14 @@ def command(
             )  # fmt: skip
     if not as_json:
         Console().print(table)
+
+
+def _quiet() -> None:
+    """Log to stderr, as the main process does: stdout is for the table."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _measure(
