@@ -21,6 +21,13 @@ They are neither independent nor equally sure, so three things are weakened:
 
 The result never falls when one of the two anger logits rises.
 
+Measured (anger against the rest, AUC of voice / words / both) on 200 Korean
+clips of emotional scripts, the voice judged by a model that never saw their
+corpus: .71 / .89 / .91 with the script, .71 / .68 / .81 with what Vosk hears at
+8 kHz (character error rate .45).  Without the agreement term both stand at .88
+and .79.  Where the voice is judged by a model that knows the corpus, badly
+recognised words can cost: .96 / .69 / .90 on its 60 test clips.
+
 Source: J. Kittler et al., "On combining classifiers", IEEE Trans. PAMI 20(3), 1998.
 """
 
