@@ -16,7 +16,8 @@ from voicebot.emotion.text_features import features, normalise
 from voicebot.errors import ModelError
 from voicebot.training import text as training
 from voicebot.training.export import write_model
-from voicebot.training.text_corpora import CORPORA, Example, load
+from voicebot.training.text_corpora import CORPORA, load
+from voicebot.training.text_fit import fit, matrix, predict
 
 ANGRY = ["진짜 짜증나", "왜 이렇게 늦어", "당장 환불해", "장난하냐 지금", "너무 화가 난다"]
 CALM = ["고마워", "주소를 바꾸고 싶어", "잘 지냈어", "내일 만나자", "전화번호 알려 줘"]
@@ -86,9 +87,9 @@ def test_what_was_learnt(trained: Path) -> None:
 
 def test_graph_says_what_was_fitted(corpora: Path, tmp_path: Path) -> None:
     mine = [c for c in CORPORA if c.language == "ko"]
-    linear = training.fit({c.name: load(c, corpora) for c in mine}, mine, "ko")
+    linear = fit({c.name: load(c, corpora) for c in mine}, mine, "ko")
     texts = [*ANGRY, *CALM, *SAD, "", "전혀 모르는 말"]
-    anger, others = training.predict(linear, training.matrix(texts, "ko"))
+    anger, others = predict(linear, matrix(texts, "ko"))
     folder = tmp_path / "text-ko"
     write_model(folder, training.export(linear, "ko"), Calibration(), "card\n")
     model = load_model(folder, "text")
@@ -102,44 +103,6 @@ def test_graph_says_what_was_fitted(corpora: Path, tmp_path: Path) -> None:
         expected = np.exp(others[row]) / np.exp(others[row]).sum()
         rest = output.probabilities[0, 1:] / output.probabilities[0, 1:].sum()
         np.testing.assert_allclose(rest, expected, atol=1e-4)
-
-
-def test_hard_labels_give_what_scikit_learn_gives() -> None:
-    from scipy import sparse
-    from sklearn.linear_model import LogisticRegression
-
-    rng = np.random.default_rng(0)
-    x = sparse.csr_array(rng.normal(size=(80, 6)))
-    y = rng.integers(0, 3, 80)
-    coefficients, biases = training._logistic(x, np.eye(4)[y], np.ones(80))
-    reference = LogisticRegression(C=training.REGULARISATION, max_iter=500).fit(x, y)
-    np.testing.assert_allclose(
-        (x @ coefficients.T + biases)[:, :3], reference.decision_function(x), atol=1e-3
-    )
-    assert biases[3] == -20.0  # a class that never occurs is never chosen
-
-
-def test_a_soft_label_lies_between_the_hard_ones() -> None:
-    from scipy import sparse
-
-    x = sparse.csr_array(np.eye(3))
-    soft = np.array([[1.0, 0.0], [0.4, 0.6], [0.0, 1.0]])
-    coefficients, bias = training._logistic(x, soft, np.full(3, 50.0))
-    logit = coefficients[0] + bias
-    assert logit[0] < -1 and logit[2] > 1
-    assert logit[1] == pytest.approx(np.log(0.6 / 0.4), abs=0.1)
-
-
-def test_every_corpus_is_weighted_to_one_prior() -> None:
-    train = [(Example("x", "a", "train", float(n < 8), None), 1.0) for n in range(10)]
-    train += [(Example("x", "b", "train", 0.6 * (n < 2), None), 2.0) for n in range(30)]
-    train += [(Example("x", "b", "train", None, None), 1.0)]
-    rows, target, weight = training._anger_targets(train)
-    assert len(rows) == 40
-    for mine in (rows < 10, rows >= 10):
-        share = (target * weight)[mine].sum() / weight[mine].sum()
-        assert share == pytest.approx(training.CORPUS_PRIOR)
-    assert weight[rows >= 10].sum() == pytest.approx(60)
 
 
 def test_mishearing_loses_and_mistakes_words_as_told() -> None:

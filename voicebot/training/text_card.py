@@ -58,7 +58,8 @@ def text_card(
             *data,
             "",
             f"Where only \"negative\" is known, a text counts as angry by {DISSATISFIED:g}.",
-            "Added to training by rules of grammar: denials of angry predicates (English, Chinese),",
+            "Added to training by rules of grammar: denials of angry predicates "
+            "(English, Chinese),",
             "the polite or plain form of each sentence (Korean).",
             "",
             "## Figures (test splits, angry against the rest, through the ONNX file)",
