@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from voicebot import installer, models
+from voicebot.speech import vosk_model
 from voicebot.speech.bundled_recognizer import BundledEngine
 from voicebot.speech.evaluation import Clip
 from voicebot.speech.recognizer import SttParams
+from voicebot.speech.vosk_model import VoskModel
 from voicebot.speech.vosk_recognizer import VoskEngine
 from voicebot.speech.whisper_recognizer import WhisperModel
 
@@ -20,6 +22,12 @@ from voicebot.speech.whisper_recognizer import WhisperModel
 def korean_folder() -> Path:
     """The real Vosk model, installed by name (scripts/setup has done it before)."""
     return installer.install(models.entry("vosk-model-small-ko-0.22"))
+
+
+@pytest.fixture(scope="session")
+def korean_model(korean_folder: Path) -> VoskModel:
+    """The library's model, for tests that drive a recogniser by hand."""
+    return vosk_model.load(korean_folder)
 
 
 @pytest.fixture(scope="session")

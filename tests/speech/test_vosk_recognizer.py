@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from voicebot.events import Pcm, Transcript, Word
-from voicebot.speech import vosk_model
 from voicebot.speech.evaluation import Clip, evaluate_stt, read_clip
 from voicebot.speech.recognizer import SttParams
 from voicebot.speech.recognizer_pool import BusyError
+from voicebot.speech.vosk_model import VoskModel
 from voicebot.speech.vosk_recognizer import (
     Conditioner,
     VoskEngine,
@@ -128,11 +128,11 @@ def test_any_cutting_into_frames_loses_no_sample(rate: int) -> None:
 
 
 def test_word_confidences_are_there_which_alternatives_would_remove(
-    korean_folder: Path, korean: VoskEngine, clips: Clips
+    korean_model: VoskModel, korean: VoskEngine, clips: Clips
 ) -> None:
     pcm = read_clip(clips["ko"][0].path, 16000)
     assert hear(korean, pcm).words
-    raw = vosk_model.load(korean_folder).recognizer()
+    raw = korean_model.recognizer()
     raw.SetMaxAlternatives(2)
     raw.AcceptWaveform(pcm.tobytes())
     best = json.loads(raw.FinalResult())["alternatives"][0]
@@ -164,10 +164,10 @@ def test_one_callers_voice_never_changes_what_the_next_is_heard_to_say(
 
 
 def test_reset_instead_of_final_result_would_leak_the_voice(
-    korean_folder: Path, clips: Clips
+    korean_model: VoskModel, clips: Clips
 ) -> None:
     """Why the lease ends as it does: with Result and Reset, history shows in the next result."""
-    model = vosk_model.load(korean_folder)
+    model = korean_model
     pcms = [read_clip(clip.path, 16000).tobytes() for clip in clips["ko"]]
 
     def words(recognizer: object, pcm: bytes) -> list[tuple[str, float]]:
@@ -245,8 +245,10 @@ def test_with_dither_two_recognisers_disagree(korean_folder: Path, clips: Clips)
     assert len(results) > 1
 
 
-def test_a_warmed_recogniser_spares_its_first_caller_the_cold_start(korean_folder: Path) -> None:
-    model = vosk_model.load(korean_folder)
+def test_a_warmed_recogniser_spares_its_first_caller_the_cold_start(
+    korean_model: VoskModel,
+) -> None:
+    model = korean_model
     speech = _babble(16000)[:16000]
 
     def cost(decoder: _Decoder) -> float:
