@@ -30,7 +30,7 @@ def test_parameters_cannot_be_changed_or_added() -> None:
     with pytest.raises(ValidationError):
         Inner().seconds = 2.0
     with pytest.raises(ValidationError):
-        Inner(**{"minutes": 1})
+        Inner.model_validate({"minutes": 1})
 
 
 def test_defaults_are_checked_too() -> None:
