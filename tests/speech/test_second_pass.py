@@ -32,6 +32,6 @@ def test_it_refuses_what_is_not_audio_of_a_leg(whisper: WhisperModel) -> None:
 
 
 def test_an_english_model_for_another_language_is_refused_at_once() -> None:
-    english_only: Any = SimpleNamespace(name="whisper:tiny.en", multilingual=False)
+    english_only: Any = SimpleNamespace(name="whisper:tiny.en", languages=("en",))
     with pytest.raises(ModelError, match="English only"):
         SecondPass(english_only, "ko")

@@ -142,7 +142,7 @@ def test_the_package_missing_is_said_with_the_line_that_installs_it(
 
 
 def test_an_english_model_refuses_other_languages() -> None:
-    english_only: Any = SimpleNamespace(name="whisper:tiny.en", multilingual=False)
+    english_only: Any = SimpleNamespace(name="whisper:tiny.en", languages=("en",))
     with pytest.raises(ModelError, match="understands English only"):
         WhisperEngine(english_only, "ko")
     assert WhisperEngine(english_only, "en").name == "whisper:tiny.en"
@@ -156,3 +156,9 @@ def test_an_abandoned_utterance_is_over(whisper: WhisperModel) -> None:
     assert WhisperEngine(whisper, "zh").open(8000, 0.0).finish() == Transcript(
         "", 0.0, "zh", "whisper:base"
     )
+
+
+def test_a_language_that_no_model_knows_is_refused() -> None:
+    multilingual: Any = SimpleNamespace(name="whisper:base", languages=("en", "ko", "zh"))
+    with pytest.raises(ModelError, match="no speech model for the language 'xx'"):
+        WhisperEngine(multilingual, "xx")

@@ -85,7 +85,8 @@ class WhisperModel:
                 "check it with `voicebot models verify`",
             ) from None
         self.name = name
-        self.multilingual = bool(self._model.model.is_multilingual)
+        self.languages: tuple[str, ...] = tuple(self._model.supported_languages)
+        """ISO 639 codes"""
         self._turn = threading.Lock()
 
     def read(self, pcm: Pcm, rate: int, language: str) -> tuple[str, float]:
@@ -120,7 +121,7 @@ class WhisperModel:
 
     def _spoken(self, samples: Floats, language: str, no_repeat: int) -> list[Any]:
         """Whisper's segments, without those that it takes for silence or has from its prompt."""
-        prompt = _PROMPTS.get(language) if self.multilingual else None
+        prompt = _PROMPTS.get(language)
         window = min(len(samples) / RATE, _WINDOW)
         segments, _ = self._model.transcribe(
             samples,
@@ -210,13 +211,19 @@ class WhisperUtterance:
 
 
 def check_language(model: WhisperModel, language: str) -> None:
-    """Refuse another language than English for an English-only model.
+    """Refuse a language that the model does not know.
 
     Raises:
         ModelError: So it is.
     """
-    if language != "en" and not model.multilingual:
+    if language in model.languages:
+        return
+    if model.languages == ("en",):
         raise ModelError(
             f"{model.name} understands English only, the call's language is {language}",
             "use whisper-base",
         )
+    raise ModelError(
+        f"no speech model for the language '{language}': {model.name} does not know it",
+        "give its ISO 639-1 code (en, zh, ko, ...), or --language none for the voice alone",
+    )
