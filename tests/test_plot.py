@@ -33,6 +33,13 @@ def test_png_and_svg_with_the_story_in_it(tmp_path: Path) -> None:
         assert part in text, part
 
 
+def test_no_font_is_asked_for_that_is_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture(tmp_path / "call.png").save()
+    assert "findfont" not in caplog.text
+
+
 def test_a_call_without_events_is_still_a_picture(tmp_path: Path) -> None:
     CallPicture(tmp_path / "empty.png").save()
     assert (tmp_path / "empty.png").stat().st_size > 1000

@@ -34,6 +34,8 @@ STATE_COLOURS = {
     "COOLING": "#dcebff",
 }
 BIN_SECONDS = 0.1
+EASTERN_FONTS = ("Noto Sans CJK JP", "WenQuanYi Zen Hei", "NanumGothic")
+EASTERN_FILES = ("NotoSansCJK", "wqy-zenhei", "NanumGothic")
 SUFFIXES = (".png", ".svg", ".pdf")
 EventT = TypeVar("EventT", bound=Event)
 
@@ -89,12 +91,8 @@ class CallPicture:
             OutputError: the file cannot be written.
         """
         from matplotlib import pyplot as plt
-        from matplotlib.font_manager import FontManager
 
-        installed = {font.name for font in FontManager().ttflist}
-        wanted = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Zen Hei",
-                  "NanumGothic", "Unifont")  # fmt: skip
-        with plt.rc_context({"font.family": [f for f in wanted if f in installed]}):
+        with plt.rc_context({"font.family": _fonts()}):
             figure, axes = plt.subplots(
                 3, 1, figsize=(14, 8), sharex=True, height_ratios=(2, 1.4, 2), layout="constrained"
             )
@@ -178,3 +176,17 @@ class CallPicture:
         axes.set_xlabel("seconds of audio")
         axes.set_ylabel("evidence (nats)")
         axes.legend(loc="upper left", fontsize=8, frameon=False)
+
+
+def _fonts() -> list[str]:
+    """The fonts to write quotes in: matplotlib's own, and any here that has Chinese or Korean."""
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    known = {font.fname for font in manager.ttflist}
+    for path in font_manager.findSystemFonts():
+        # The list that matplotlib keeps is older than a font that was installed since.
+        if path not in known and Path(path).name.startswith(EASTERN_FILES):
+            manager.addfont(path)
+    names = {font.name for font in manager.ttflist}
+    return ["DejaVu Sans", *(name for name in EASTERN_FONTS if name in names)]
