@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 import voicebot
 from voicebot.call import Call, Stages
+from voicebot.closing import Closing
 from voicebot.config import Config
 from voicebot.emotion.acoustic import AcousticModel
 from voicebot.emotion.listener import CallerEmotion
@@ -25,7 +24,7 @@ from voicebot.speech.vad import open_detector
 NO_LANGUAGE = "none"
 
 
-class Engine:
+class Engine(Closing):
     """Models and settings shared between calls.  A context manager.
 
     Args:
@@ -94,16 +93,3 @@ class Engine:
         if self.speech:
             self.speech.close()
         self.responder.close()
-
-    def __enter__(self) -> Self:
-        """The engine itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()

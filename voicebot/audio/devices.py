@@ -6,8 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import structlog
@@ -16,6 +15,7 @@ from voicebot.audio import pcm
 from voicebot.audio.backends import Backend, BackendName, Device, load_backend
 from voicebot.audio.diagnostics import Inspector
 from voicebot.audio.source import WIDE, assign_legs, cut_blocks, leg_rate
+from voicebot.closing import Closing
 from voicebot.errors import DeviceError
 from voicebot.events import Frame, Leg
 from voicebot.params import Params, key
@@ -102,7 +102,7 @@ def open_device(
     )  # fmt: skip
 
 
-class DeviceSource:
+class DeviceSource(Closing):
     """A sound device as an :class:`~voicebot.audio.source.AudioSource`.
 
     Opened by :func:`open_device`.  PortAudio's thread puts blocks into a bounded
@@ -244,17 +244,6 @@ class DeviceSource:
         if closer.is_alive():
             _log.error("device_close_hangs", device=self.name)
             self._stream.abandon()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _find(devices: list[Device], wanted: str | int | None) -> Device:

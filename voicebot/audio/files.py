@@ -12,8 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Final, Protocol, Self
+from typing import BinaryIO, Final, Protocol
 
 import numpy as np
 import soundfile
@@ -23,6 +22,7 @@ from voicebot.audio.diagnostics import Inspector
 from voicebot.audio.raw import MAX_RATE, MIN_RATE, RawFormat, doubt
 from voicebot.audio.sniff import Kind, sniff, wav_shortfall
 from voicebot.audio.source import assign_legs, cut_blocks, leg_rate
+from voicebot.closing import Closing
 from voicebot.errors import AudioError
 from voicebot.events import Frame, Leg
 
@@ -50,7 +50,7 @@ class _Reader(Protocol):
     def close(self) -> None: ...
 
 
-class FileSource:
+class FileSource(Closing):
     """A file or standard input as an :class:`~voicebot.audio.source.AudioSource`.
 
     Opened by :func:`open_file`.
@@ -87,17 +87,6 @@ class FileSource:
     def close(self) -> None:
         """Close the file; standard input stays open."""
         self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_file(

@@ -9,11 +9,11 @@ webhook, put in the outbox from where it is delivered in the background.
 from __future__ import annotations
 
 import json
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import structlog
 
+from voicebot.closing import Closing
 from voicebot.errors import ConfigError
 from voicebot.escalation.delivery import DeliveryWorker
 from voicebot.escalation.event_writer import EventWriter
@@ -159,7 +159,7 @@ def payload(alert: Alert, include_text: bool = True) -> str:
     return json.dumps(data, allow_nan=False)
 
 
-class Responder:
+class Responder(Closing):
     """Everything that is done about states and alerts, for all calls.  A context manager.
 
     With a webhook it opens the outbox and begins to deliver, what earlier runs
@@ -209,19 +209,6 @@ class Responder:
             self._worker.close()
             self._outbox.close()
             self._outbox = self._worker = None
-
-    def __enter__(self) -> Self:
-        """The responder itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def open_delivery(params: ActionsParams) -> tuple[Outbox, DeliveryWorker]:

@@ -10,9 +10,9 @@ import stat
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
+from voicebot.closing import Closing
 from voicebot.errors import OutputError
 from voicebot.events import Event
 
@@ -21,7 +21,7 @@ STDOUT = "-"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class EventWriter:
+class EventWriter(Closing):
     """Writes each event as one line as it happens.  A context manager.
 
     A line is handed to the system whole and at once, so that a reader may
@@ -89,19 +89,6 @@ class EventWriter:
         elif err.errno in _FULL:
             mend = "make room on the disk"
         return OutputError(f"{self.name}: {what}: {err.strerror or err}", mend)
-
-    def __enter__(self) -> Self:
-        """The writer itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def _open(path: Path) -> tuple[BinaryIO, bool]:

@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from voicebot.closing import Closing
 from voicebot.escalation.lease import is_gone, new_owner
 from voicebot.escalation.outbox_database import OutboxDatabase, OutboxError
 from voicebot.params import Params, key
@@ -130,7 +130,7 @@ class Row:
     """why the last attempt failed"""
 
 
-class Outbox:
+class Outbox(Closing):
     """The outbox file.  A context manager; safe to use from several threads.
 
     Args:
@@ -316,19 +316,6 @@ class Outbox:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    def __enter__(self) -> Self:
-        """The outbox itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def _row(values: Sequence[Any]) -> Row:
