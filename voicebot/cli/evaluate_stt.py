@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Annotated
 import structlog
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from voicebot.errors import VoicebotError
 from voicebot.speech.engines import open_engine, open_second_pass
-from voicebot.speech.evaluation import SttResult, evaluate_stt, read_manifest
+from voicebot.speech.evaluation import Clip, SttResult, evaluate_stt, read_manifest
 from voicebot.speech.recognizer import RATES, SttParams
 
 _MANIFEST = Path("../shared/data/stt/manifest.csv")
@@ -28,7 +30,9 @@ def command(
     manifest: Annotated[
         Path, typer.Option("--manifest", help="CSV with the columns file, language, text.")
     ] = _MANIFEST,
-    language: Annotated[list[str] | None, typer.Option("--language")] = None,
+    language: Annotated[
+        list[str] | None, typer.Option("--language", help="Repeatable; default en, ko and zh.")
+    ] = None,
     rate: Annotated[
         list[int] | None, typer.Option("--rate", help="Hz; 8000 is a telephone line.")
     ] = None,
@@ -39,7 +43,10 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
 ) -> None:
-    """Measure speech to text over a manifest."""
+    """Measure speech to text over a manifest.
+
+    Example: voicebot evaluate stt --language ko --rate 8000 --second-pass whisper-base
+    """
     for chosen in rate or ():
         if chosen not in RATES:
             raise VoicebotError(f"--rate {chosen}: not a rate of a leg", "use 16000 or 8000")
@@ -84,9 +91,17 @@ def _measure(
         raise VoicebotError("stt.engine is none: there is nothing to measure")
     second_pass = open_second_pass(language, params)
     try:
-        return [evaluate_stt(clips, engine, rate, second_pass) for rate in rates]
+        return [
+            evaluate_stt(_tracked(clips, f"{language} at {rate} Hz"), engine, rate, second_pass)
+            for rate in rates
+        ]
     finally:
         engine.close()
+
+
+def _tracked(clips: list[Clip], what: str) -> Iterable[Clip]:
+    """The clips, with a progress bar beside the figures."""
+    return track(clips, what, console=Console(stderr=True), transient=True)
 
 
 def _plain(result: SttResult) -> dict[str, object]:
