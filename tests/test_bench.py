@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
+from pydantic import SecretStr
 
-from voicebot.bench import STAGES, Meter, PipelineCost, StageCost
+from voicebot.bench import STAGES, Meter, PipelineCost, StageCost, silent
+from voicebot.config import Config
+from voicebot.escalation.actions import ActionsParams
+from voicebot.escalation.webhook import WebhookParams
 
 
 def burn(seconds: float) -> str:
@@ -45,6 +49,13 @@ def test_methods_are_charged_to_their_stage_and_leases_too() -> None:
 
 def test_nothing_is_metered_where_there_is_nothing() -> None:
     assert Meter().proxy(None, "text") is None
+
+
+def test_a_benchmark_alerts_nobody() -> None:
+    webhook = WebhookParams(url="https://desk.example.com/", secret=SecretStr("x" * 16))
+    loud = Config(actions=ActionsParams(webhook=webhook))
+    assert silent(loud).actions.webhook.url == ""
+    assert silent(loud).actions.outbox == loud.actions.outbox
 
 
 def test_percent_is_per_second_of_audio_and_leg() -> None:

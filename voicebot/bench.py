@@ -11,8 +11,10 @@ from typing import Any
 
 from voicebot.audio.source import AudioSource
 from voicebot.call import Call, Stages
+from voicebot.config import Config
 from voicebot.emotion.listener import CallerEmotion
 from voicebot.engine import Engine
+from voicebot.escalation.webhook import WebhookParams
 from voicebot.events import Event
 
 STAGES = ("source", "vad", "stt", "acoustic", "text", "rules", "rest")
@@ -114,6 +116,12 @@ def metered(stages: Stages, engine: Engine, meter: Meter) -> Stages:
         ),
         rules=meter.proxy(stages.rules, "rules"),
     )
+
+
+def silent(config: Config) -> Config:
+    """The configuration without a webhook: a benchmark must not alert anybody."""
+    actions = config.actions.model_copy(update={"webhook": WebhookParams()})
+    return config.model_copy(update={"actions": actions})
 
 
 def measure(engine: Engine, source: AudioSource, load_seconds: float) -> PipelineCost:

@@ -1,8 +1,9 @@
 """One call: the only place that joins the stages.
 
 Audio goes in block by block and events come out, in the order of the audio
-clock and on the caller's own thread: nothing here waits, sleeps or reads a
-clock, so the same audio gives the same events however fast it is fed.
+clock and on the caller's own thread: nothing here sleeps or reads a clock, so
+the same audio gives the same events however fast it is fed.  (The one wait is
+for a free recogniser, where more legs speak at once than the pool has.)
 """
 
 from __future__ import annotations
@@ -110,14 +111,22 @@ class Call:
             self._happened(leg, happening)
         self._pass_time()
 
-    def end(self, reason: str) -> None:
-        """Close the call: finish what is being said, then the last event.  May be called twice."""
+    def end(self, reason: str, *, finish: bool = True) -> None:
+        """Close the call with its last event.  May be called twice.
+
+        Args:
+            reason: As in :class:`~voicebot.events.CallEnded`.
+            finish: Whether what is being said is finished and scored; False
+                where :meth:`push` was interrupted in the middle.
+        """
         if self._ended:
             return
         self._ended = True
-        for leg, state in self._legs.items():
-            for happening in state.endpointer.flush(self._t):
-                self._happened(leg, happening)
+        if finish:
+            for leg, state in self._legs.items():
+                for happening in state.endpointer.flush(self._t):
+                    self._happened(leg, happening)
+        self._give_back()
         self._emit(
             CallEnded(
                 call_id=self._id, leg=None, t=self._t, duration=self._t, reason=reason,
@@ -129,8 +138,12 @@ class Call:
         )  # fmt: skip
 
     def abandon(self) -> None:
-        """Give the recognisers back without finishing: for when a stage has failed."""
+        """Give the recognisers back without an end: for when a stage has failed."""
         self._ended = True
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Return the recognisers that are still leased."""
         for state in self._legs.values():
             if state.lease is not None:
                 state.lease.abandon()
@@ -196,23 +209,27 @@ class Call:
         anger = self._settle_emotion(state, closed, final) if leg is Leg.CALLER else None
         hits = self._stages.rules.match(final, self._rule_fired) if final else ()
         self._rule_fired.update({hit.rule: hit.start for hit in hits})
-        for event in self._escalation.decide(hits, closed.t, anger):
-            self._act(event)
+        if hits or leg is Leg.CALLER or not self._caller_speaks:
+            for event in self._escalation.decide(hits, closed.t, anger):
+                self._act(event)
 
     def _settle_text(self, leg: Leg, state: _LegState, closed: Closed) -> Final | None:
         """The final text, re-read by the second pass if there is one."""
-        if state.lease is None:
+        if self._stages.speech is None:
             return None
-        first = state.lease.finish()
-        state.lease = None
-        second = self._stages.second_pass
-        reread = second.reread(closed.pcm, self._started.rate, first.language) if second else None
-        chosen = reread or first
+        lease, state.lease = state.lease, None
+        first = lease.finish() if lease else None
+        second, language = self._stages.second_pass, self._stages.speech.language
+        reread = second.reread(closed.pcm, self._started.rate, language) if second else None
+        # An empty second reading is Whisper's silence, no reason to lose what was heard first.
+        chosen = reread if reread and reread.text else (first or reread)
+        if chosen is None:
+            return None
         final = Final(
             call_id=self._id, leg=leg, t=closed.t, utterance=state.utterance,
             text=chosen.text, start=closed.start, end=closed.end, confidence=chosen.confidence,
             language=chosen.language, engine=chosen.engine, words=chosen.words,
-            first_pass=first if reread else None,
+            first_pass=first if chosen is reread else None,
         )  # fmt: skip
         self._emit(final)
         return final
@@ -259,10 +276,15 @@ class Call:
             )
         )  # fmt: skip
 
+    @property
+    def _caller_speaks(self) -> bool:
+        """Whether the caller is in an utterance, in which evidence does not leak."""
+        caller = self._legs.get(Leg.CALLER)
+        return caller is not None and caller.window is not None
+
     def _pass_time(self) -> None:
         """Let evidence leak and states end while the caller says nothing."""
-        caller = self._legs.get(Leg.CALLER)
-        if self._t < self._next_look or (caller is not None and caller.window is not None):
+        if self._t < self._next_look or self._caller_speaks:
             return
         self._next_look = self._t + LOOK_SECONDS
         for event in self._escalation.decide((), self._t):

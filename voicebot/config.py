@@ -107,7 +107,7 @@ def _override(
         path = tuple(variable.removeprefix(ENV_PREFIX).lower().split("__"))
         value: Any = environ[variable]
         if _annotation(path) not in (str, SecretStr):  # text stays text: a secret may be digits
-            with contextlib.suppress(yaml.YAMLError):
+            with contextlib.suppress(yaml.YAMLError, ValueError):
                 value = yaml.safe_load(value)
         node = merged
         for name in path[:-1]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from enum import StrEnum
+from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
 import yaml
@@ -148,11 +149,21 @@ def _item_keys(model: type[BaseModel], pad: str) -> Iterator[str]:
             yield from _item_keys(item, pad + "  ")
 
 
+def _choices(annotation: Any) -> list[str]:
+    """What a key can be, where it is one of a few words or numbers."""
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return [member.value for member in annotation]
+    return [str(a) for a in get_args(annotation)] if get_origin(annotation) is Literal else []
+
+
 def _documentation(info: FieldInfo) -> str:
     """Description, unit, default and range of one key, as one line of text."""
     parts = [info.description or ""]
     extra = info.json_schema_extra
     facts = [f"unit {extra['unit']}"] if isinstance(extra, dict) and "unit" in extra else []
+    choices = _choices(info.annotation)
+    if choices:
+        facts.append("one of " + ", ".join(choices))
     limits = []
     for rule in info.metadata:
         for kind, sign in ((annotated_types.Ge, "≥"), (annotated_types.Gt, ">"),

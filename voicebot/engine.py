@@ -39,16 +39,24 @@ class Engine(Closing):
     def __init__(
         self, config: Config, language: str, notice: Callable[[str], None] | None = None
     ) -> None:
+        if config.stt.engine == "none":
+            language = NO_LANGUAGE
         self.config = config
-        self.language = language
+        self.language = language = language.lower()
         spoken = language != NO_LANGUAGE
         folder = models_dir()
         self.acoustic = AcousticModel.load(folder / "acoustic", config.emotion.acoustic)
         self.text = TextModel.load(folder, language, config.emotion.text) if spoken else None
         self.rules = RuleMatcher(config.rules)
-        self.responder = Responder(config.actions, language)
         self.speech = open_engine(language, config.stt, notice) if spoken else None
-        self.second_pass = open_second_pass(language, config.stt) if spoken else None
+        try:
+            self.second_pass = open_second_pass(language, config.stt) if spoken else None
+            # Last, for it begins at once to deliver what an earlier run left in the outbox.
+            self.responder = Responder(config.actions, language)
+        except BaseException:
+            if self.speech:
+                self.speech.close()
+            raise
 
     def call(
         self, source: str, legs: Sequence[Leg], rate: int, emit: Callable[[Event], None]

@@ -124,7 +124,7 @@ class CallPicture:
         axes.set_yticks(list(height.values()), [leg.value for leg in height])
         started = self._of(CallStarted)
         title = started[0].source if started else ""
-        axes.set_title(f"{title}: levels and utterances", loc="left")
+        axes.set_title(f"{title}: levels and utterances", loc="left", parse_math=False)
 
     def _draw_anger(self, axes: Axes) -> None:
         """Anger of each scored stretch: fused as bars, each modality as a mark."""
@@ -170,7 +170,7 @@ class CallPicture:
                 textwrap.wrap(f"ALERT {alert.severity.value}, {alert.reason}: {quote}", 44)
             )
             axes.text(alert.t, top * (0.97 - 0.3 * (number % 3)), note + " ", fontsize=8, va="top",
-                      ha="right", color="#8b0000")  # fmt: skip
+                      ha="right", color="#8b0000", parse_math=False)  # fmt: skip
         axes.set_ylim(0, top)
         axes.set_xlim(0, end)
         axes.set_xlabel("seconds of audio")

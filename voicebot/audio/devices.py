@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import structlog
@@ -36,13 +36,11 @@ class DeviceParams(Params):
     device: str | int | None = key(
         None, "Name (or a part of it) or index as in `voicebot devices`; by default the system's."
     )
-    rate: int = key(
+    rate: Literal[8000, 16000] = key(
         WIDE,
         "Rate asked of the device: 16000, or 8000 for a telephone line. A device that cannot is"
         " opened at its own rate and resampled.",
         unit="Hz",
-        ge=8000,
-        le=16000,
     )
     backend: BackendName = key(
         BackendName.SOUNDDEVICE, "Binding of PortAudio: sounddevice, or pyaudio (an extra)."

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from voicebot import config
 from voicebot.audio.files import open_file
-from voicebot.bench import STAGES, PipelineCost, measure
+from voicebot.bench import STAGES, PipelineCost, measure, silent
 from voicebot.cli.config import ConfigOption
 from voicebot.cli.run import LanguageOption
 from voicebot.engine import Engine
@@ -49,7 +49,7 @@ def pipeline(
 
     Example: voicebot bench pipeline call.wav --language ko --repeat 5 --json cost.json
     """
-    settings = config.load(config.locate(path))
+    settings = silent(config.load(config.locate(path)))
     began = time.process_time()
     engine = Engine(settings, language or settings.language)
     load_seconds = time.process_time() - began

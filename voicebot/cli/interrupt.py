@@ -16,7 +16,8 @@ class Interrupt:
     While the call is at work the signal is only noted; while it waits for audio
     (:meth:`waiting`) it raises :class:`KeyboardInterrupt` at once, because a
     silent pipe or device might never deliver the next block.  A second signal
-    always raises, so that a stage that hangs can still be left.
+    raises at work, too, so that a stage that hangs can be left; only while the
+    call is being closed (:meth:`shielded`) it does not.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -24,6 +25,7 @@ class Interrupt:
     def __init__(self) -> None:
         self.received: int | None = None
         self._waiting = False
+        self._shielded = False
         self._previous: dict[int, object] = {}
 
     @property
@@ -50,7 +52,7 @@ class Interrupt:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         repeated, self.received = self.received is not None, number
-        if self._waiting or repeated:
+        if self._waiting or (repeated and not self._shielded):
             raise KeyboardInterrupt
 
     @contextmanager
@@ -67,3 +69,12 @@ class Interrupt:
             yield
         finally:
             self._waiting = False
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Mark a stretch in which no signal raises: the closing of a call."""
+        self._shielded = True
+        try:
+            yield
+        finally:
+            self._shielded = False

@@ -14,9 +14,16 @@ from voicebot.audio.devices import list_devices, open_device
 from voicebot.audio.source import parse_legs
 from voicebot.cli.config import ConfigOption
 from voicebot.cli.interrupt import Interrupt
-from voicebot.cli.run import EventsOption, LanguageOption, PlainOption, PlotOption, notice, play
+from voicebot.cli.run import (
+    EventsOption,
+    LanguageOption,
+    PlainOption,
+    PlotOption,
+    Record,
+    notice,
+    play,
+)
 from voicebot.engine import Engine
-from voicebot.escalation.actions import EventWriter
 
 BackendOption = Annotated[
     str | None,
@@ -62,9 +69,9 @@ def listen(
         interrupt = stack.enter_context(Interrupt())
         with interrupt.waiting():  # nothing is open yet that would have to be closed cleanly
             engine = stack.enter_context(Engine(settings, language or settings.language, notice))
-        writer = stack.enter_context(EventWriter(events)) if events else None
-        source = stack.enter_context(
-            open_device(
+        record = stack.enter_context(Record(events)) if events else None
+        with interrupt.waiting():
+            source = open_device(
                 device if device is not None else settings.device.device,
                 rate=rate or settings.device.rate,
                 backend=backend or settings.device.backend,
@@ -72,13 +79,12 @@ def listen(
                 queue_seconds=settings.device.queue_seconds,
                 legs=parse_legs(legs) if legs else None,
             )
-        )
-        play(
-            source, engine, interrupt, writer=writer, plot=plot, plain=plain, seconds=seconds,
-            quiet=events is not None and str(events) == "-",
-        )  # fmt: skip
+        stack.enter_context(source)
+        play(source, engine, interrupt, record=record, plot=plot, plain=plain, seconds=seconds)
         if interrupt.received is not None:
             raise typer.Exit(interrupt.exit_code)
+    if record and record.fault:
+        raise record.fault
 
 
 def devices(backend: BackendOption = None, path: ConfigOption = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -67,6 +68,9 @@ def configure_logging(level: str) -> None:
 
 def main() -> None:
     """Run the command; a user sees what is wrong and how to mend it, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Korean shows it escaped
+            stream.reconfigure(errors="backslashreplace")
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app()

@@ -19,9 +19,10 @@ from voicebot.cli.interrupt import Interrupt
 from voicebot.cli.lines import lines
 from voicebot.cli.live import LiveView
 from voicebot.cli.session import Watcher, follow
+from voicebot.closing import Closing
 from voicebot.engine import Engine
-from voicebot.errors import AudioError, OutputError
-from voicebot.escalation.actions import EventWriter
+from voicebot.errors import AudioError, DeviceError, OutputError
+from voicebot.escalation.event_writer import STDOUT, EventWriter
 from voicebot.events import Alert, Event
 from voicebot.plot import CallPicture
 
@@ -90,18 +91,21 @@ def run(
     form = RawFormat.parse(raw) if raw else None
     if plot and len(files) > 1:
         raise OutputError("--plot draws one call", "run the files one by one")
+    _spare(files, events, plot)
     failed: list[str] = []
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
         with interrupt.waiting():  # nothing is open yet that would have to be closed cleanly
             engine = stack.enter_context(Engine(settings, language or settings.language, notice))
-        writer = stack.enter_context(EventWriter(events)) if events else None
+        record = stack.enter_context(Record(events)) if events else None
         for name in files:
             try:
-                with open_file(name, legs=wanted, raw=form) as source:
+                with interrupt.waiting():
+                    source = open_file(name, legs=wanted, raw=form)
+                with source:
                     play(
-                        source, engine, interrupt, writer=writer, plot=plot, plain=plain,
-                        realtime=realtime, quiet=events is not None and str(events) == "-",
+                        source, engine, interrupt, record=record, plot=plot, plain=plain,
+                        realtime=realtime,
                     )  # fmt: skip
             except AudioError as err:
                 if len(files) == 1:
@@ -109,6 +113,8 @@ def run(
                 failed.append(str(err))
             if interrupt.received is not None:
                 raise typer.Exit(interrupt.exit_code)
+    if record and record.fault:
+        raise record.fault
     if failed:
         raise AudioError(f"{len(failed)} of {len(files)} files failed:\n" + "\n".join(failed))
 
@@ -118,40 +124,45 @@ def play(
     engine: Engine,
     interrupt: Interrupt,
     *,
-    writer: EventWriter | None,
+    record: Record | None,
     plot: Path | None,
     plain: bool,
     realtime: bool = False,
-    quiet: bool = False,
     seconds: float | None = None,
 ) -> None:
     """Run one call from a source, shown on the terminal or as plain lines.
+
+    What was heard of a call that breaks off is told and drawn, too.
 
     Args:
         source: Open; the caller closes it.
         engine: Models and settings.
         interrupt: Active.
-        writer: Where events go as JSON lines, or None.
+        record: Where events go as JSON lines, or None.
         plot: Where the picture goes, or None.
         plain: Plain lines even on a terminal.
         realtime: At the speed of time.
-        quiet: Print nothing (the events themselves are on stdout).
         seconds: Stop after so much audio.
+
+    Raises:
+        AudioError: the audio broke off.
+        DeviceError: the device was lost.
+        OutputError: the picture cannot be written.
     """
+    quiet = record is not None and record.on_stdout
     console = Console(highlight=False, soft_wrap=True)
-    watchers: list[Watcher] = []
-    record = Record(writer) if writer else None
+    live = console.is_terminal and not plain and not quiet
+    picture = CallPicture(plot) if plot else None
+    outcome = Outcome()
+    watchers: list[Watcher] = [outcome]
+    if picture:
+        watchers.append(picture)
+    broken: AudioError | DeviceError | None = None
     with ExitStack() as stack:
-        picture = CallPicture(plot) if plot else None
-        if picture:
-            watchers.append(picture)
-        live = console.is_terminal and not plain and not quiet
         if live:
             watchers.append(stack.enter_context(LiveView(console)))
         elif not quiet:
             watchers.append(PlainView())
-        outcome = Outcome()
-        watchers.append(outcome)
 
         def emit(event: Event) -> None:
             if record:
@@ -160,7 +171,10 @@ def play(
                 watcher.event(event)
 
         call = engine.call(source.name, source.legs, source.rate, emit)
-        follow(source, call, watchers, interrupt, realtime=realtime, seconds=seconds)
+        try:
+            follow(source, call, watchers, interrupt, realtime=realtime, seconds=seconds)
+        except (AudioError, DeviceError) as err:
+            broken = err
     if live:
         for event in outcome.kept:
             for line in lines(event):
@@ -171,8 +185,18 @@ def play(
         picture.save()
         if not quiet:
             console.print(f"picture: {plot}", markup=False)
-    if record and record.fault:
-        raise record.fault
+    if broken:
+        raise broken
+
+
+def _spare(files: list[str], *outputs: Path | None) -> None:
+    """Refuse to write over a recording that is to be heard."""
+    for output in outputs:
+        if output is None or not output.exists():
+            continue
+        for name in files:
+            if Path(name).exists() and output.samefile(name):
+                raise OutputError(f"{output}: is the recording itself", "name another file")
 
 
 def notice(sentence: str) -> None:
@@ -180,28 +204,45 @@ def notice(sentence: str) -> None:
     print(f"note: {sentence}", file=sys.stderr)  # noqa: T201
 
 
-class Record:
-    """Writes events to a file; a full disk ends the record, not the call that is being heard."""
+class Record(Closing):
+    """Writes events to a file; a full disk ends the record, not the call that is being heard.
 
-    def __init__(self, writer: EventWriter) -> None:
-        self._writer = writer
+    The file is made with the first event: what an earlier run left is not
+    emptied by a run that then cannot open its audio.
+
+    Args:
+        path: File, or ``-`` for standard output.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: EventWriter | None = None
+        self.on_stdout = str(path) == STDOUT
         self.fault: OutputError | None = None
 
     def event(self, event: Event) -> None:
         """Write one event, unless writing has failed before.
 
         Raises:
-            OutputError: standard output is gone, so nobody listens any more.
+            OutputError: the file cannot be opened, or standard output is gone, so
+                nobody listens any more.
         """
         if self.fault:
             return
+        if self._writer is None:
+            self._writer = EventWriter(self._path)
         try:
             self._writer.write(event)
         except OutputError as err:
-            if self._writer.name == "standard output":
+            if self.on_stdout:
                 raise
             self.fault = err
             notice(f"{err.what}; the call goes on without its record")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer:
+            self._writer.close()
 
 
 class PlainView:

@@ -47,7 +47,7 @@ def follow(
         DeviceError: the device was lost; the call is closed first (``device_lost``).
     """
     blocks = source.blocks()
-    reason = "end_of_audio"
+    reason, whole = "end_of_audio", True
     began = time.monotonic()
     call.start()
     try:
@@ -58,7 +58,9 @@ def follow(
                 break
             for watcher in watchers:
                 watcher.block(block)
+            whole = False
             call.push(block)
+            whole = True
             end = max(frame.end for frame in block.values())
             if seconds is not None and end >= seconds - 1e-9:
                 break
@@ -73,4 +75,5 @@ def follow(
     except BaseException:
         call.abandon()
         raise
-    call.end(reason)
+    with interrupt.shielded():
+        call.end(reason, finish=whole)

@@ -71,16 +71,15 @@ class CallerEmotion:
         if self._acoustic is None:
             return None
         readings = [self._acoustic.score(p, rate, speech_seconds / len(cut)) for p in cut]
-        scores = [r.score for r in readings if r.score is not None]
-        if not scores:
+        heard = [(r.score, r.snr_db) for r in readings if r.score is not None]
+        if not heard or len(readings) == 1:
             return readings[0]
-        if len(readings) == 1:
-            return readings[0]
+        scores = [score for score, _ in heard]
         mean = EmotionScore(
             {name: float(np.mean([s.probabilities[name] for s in scores])) for name in EMOTIONS},
             float(np.mean([s.anger_logit for s in scores])),
         )
-        return AcousticReading(mean, None, float(np.mean([r.snr_db for r in readings])))
+        return AcousticReading(mean, None, float(np.mean([snr_db for _, snr_db in heard])))
 
     def _fused(
         self, heard: AcousticReading | None, said: Final | None, speech_seconds: float

@@ -18,12 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from voicebot.emotion.calibration import FILE as CALIBRATION_FILE
 from voicebot.emotion.calibration import Calibration, read_calibration
 from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS
+from voicebot.onnx_session import first_line, open_session
 
 FORMAT: Final = "1"
 """Version of the metadata and of the two outputs; raised when they change."""
@@ -131,7 +131,7 @@ def load_model(
         blob = (folder / MODEL_FILE).read_bytes()
     except OSError as err:
         raise ModelError(f"{folder / MODEL_FILE}: {err.strerror or err}", mend) from err
-    session = _session(folder, blob, mend)
+    session = open_session(folder / MODEL_FILE, mend, blob)
     metadata = dict(session.get_modelmeta().custom_metadata_map)
     expected = {"kind": kind, "format": FORMAT, "classes": ",".join(EMOTIONS)}
     if features is not None:
@@ -151,26 +151,6 @@ def load_model(
     return OnnxModel(
         folder, kind, metadata.get("voicebot.features", ""), calibration, metadata, session
     )
-
-
-def first_line(err: BaseException) -> str:
-    """The first line of an exception's message, for errors that a user reads."""
-    return (str(err).strip().splitlines() or [type(err).__name__])[0]
-
-
-def _session(folder: Path, blob: bytes, mend: str) -> Any:
-    """Open the model for one thread: callers bring their own, one a core."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4  # its complaints arrive as exceptions; stderr is the user's
-    try:
-        return onnxruntime.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
-    except Exception as err:  # onnxruntime's exceptions share no public base class
-        raise ModelError(
-            f"{folder / MODEL_FILE}: not a usable ONNX file: {first_line(err)}", mend
-        ) from err
 
 
 def _check_ends(folder: Path, session: Any, inputs: Mapping[str, Shape] | None, mend: str) -> None:

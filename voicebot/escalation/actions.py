@@ -16,14 +16,13 @@ import structlog
 from voicebot.closing import Closing
 from voicebot.errors import ConfigError
 from voicebot.escalation.delivery import DeliveryWorker
-from voicebot.escalation.event_writer import EventWriter
 from voicebot.escalation.outbox import Message, Outbox, OutboxError, OutboxParams
 from voicebot.escalation.webhook import WebhookParams, WebhookSender
 from voicebot.events import Action, Alert, EscalationState, State
 from voicebot.params import Params, key
 
 __all__ = [
-    "ActionHandler", "ActionsParams", "EventWriter", "Notify", "Responder", "Soothe", "Webhook",
+    "ActionHandler", "ActionsParams", "Notify", "Responder", "Soothe", "Webhook",
     "open_delivery",
 ]  # fmt: skip
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from voicebot.audio.pcm import Floats
 from voicebot.errors import ModelError
+from voicebot.onnx_session import open_session
 
 RATE: Final = 16000
 """Hz; what the network takes"""
@@ -31,6 +32,7 @@ _TOKENS_PER_SECOND: Final = 6.5
 _SHORTEST: Final = 0.1
 """s; less has no frame for the encoder"""
 _HEADS, _HEAD_SIZE = 8, 36
+_MEND: Final = "pip install --force-reinstall moonshine-voice==0.0.73"
 
 
 def folder() -> Path:
@@ -50,7 +52,7 @@ def folder() -> Path:
         if not (assets / name).is_file():
             raise ModelError(
                 f"{assets / name}: missing from the package moonshine-voice",
-                "pip install --force-reinstall moonshine-voice==0.0.73",
+                _MEND,
             )
     return assets
 
@@ -66,8 +68,8 @@ class Moonshine:
     """
 
     def __init__(self, assets: Path) -> None:
-        self._encoder = _session(assets / FILES[0])
-        self._decoder = _session(assets / FILES[1])
+        self._encoder = open_session(assets / FILES[0], _MEND)
+        self._decoder = open_session(assets / FILES[1], _MEND)
         self._vocabulary = _read_vocabulary(assets / FILES[2])
         inputs = [node.name for node in self._decoder.get_inputs()]
         self._caches = [name for name in inputs if name.startswith("past_key_values.")]
@@ -123,23 +125,6 @@ class Moonshine:
     def _text(self, tokens: list[int]) -> str:
         raw = b"".join(self._vocabulary[token] for token in tokens if token >= _SPECIAL)
         return raw.decode("utf-8", "replace").replace("\N{LOWER ONE EIGHTH BLOCK}", " ").strip()
-
-
-def _session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as err:
-        raise ModelError(
-            f"{path}: onnxruntime cannot load it ({str(err).splitlines()[0]})",
-            "pip install --force-reinstall moonshine-voice==0.0.73",
-        ) from None
 
 
 def _read_vocabulary(path: Path) -> list[bytes]:

