@@ -262,3 +262,32 @@ def test_the_same_audio_gives_the_same_record_in_any_block_size() -> None:
     assert [x for x in record(800) if any(s in x for s in settled)] == [
         x for x in record(160) if any(s in x for s in settled)
     ]
+
+
+def test_an_empty_second_reading_does_not_wipe_out_the_first() -> None:
+    class Deaf:
+        def reread(self, pcm: Any, rate: int, language: str) -> Transcript:
+            return Transcript("", 0.0, language, "whisper:test")
+
+    events = run(ScriptedEngine(["clear words"]), blocks(caller=audio(speech(CALM))),
+                 second_pass=Deaf())  # fmt: skip
+    (final,) = of(events, Final)
+    assert (final.text, final.first_pass) == ("clear words", None)
+
+
+def test_an_agent_who_speaks_meanwhile_does_not_let_the_evidence_leak() -> None:
+    caller = [*speech(ANGRY), Say(0.5), Say(12, CALM // 2), Say(2)]
+    quiet = run(ScriptedEngine(["a", "b"]), blocks(caller=audio(caller)))
+    engine = ScriptedEngine(["a", "b", "mm", "mm", "mm"])
+    agent = [Say(7.0), Say(0.6, CALM), Say(2), Say(0.6, CALM), Say(2), Say(0.6, CALM), Say(8)]
+    busy = run(engine, blocks(caller=audio(caller), agent=audio(agent)))
+    assert [(s.state, s.t) for s in of(busy, State)] == [(s.state, s.t) for s in of(quiet, State)]
+
+
+def test_an_interrupted_call_ends_without_finishing_what_was_said() -> None:
+    engine = ScriptedEngine(["never finished"])
+    heard = blocks(caller=audio([Say(0.5), Say(2, CALM)]))
+    events = run(engine, heard, during=lambda call: call.end("interrupted", finish=False))
+    assert engine.leases[0].ended == "abandoned"
+    assert of(events, Final) == []
+    assert of(events, CallEnded)[0].reason == "interrupted"

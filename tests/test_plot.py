@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,13 @@ def test_png_and_svg_with_the_story_in_it(tmp_path: Path) -> None:
     text = svg.read_text()
     for part in ("ALERT critical", "seconds of audio", "threshold", "RISING", "caller", "agent"):
         assert part in text, part
+
+
+def test_a_name_or_quote_with_dollars_is_no_formula(tmp_path: Path) -> None:
+    made = CallPicture(tmp_path / "call.png")
+    started = dataclasses.replace(ONE_OF_EACH[0], source="a$_$.wav")  # type: ignore[call-arg]
+    made.event(started)
+    made.save()
 
 
 def test_no_font_is_asked_for_that_is_not_there(

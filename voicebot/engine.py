@@ -42,7 +42,8 @@ class Engine(Closing):
         if config.stt.engine == "none":
             language = NO_LANGUAGE
         self.config = config
-        self.language = language = language.lower()
+        # en-US and EN are en: the models know languages, not countries.
+        self.language = language = language.lower().replace("_", "-").partition("-")[0]
         spoken = language != NO_LANGUAGE
         folder = models_dir()
         self.acoustic = AcousticModel.load(folder / "acoustic", config.emotion.acoustic)

@@ -172,7 +172,7 @@ class CallPicture:
             axes.text(alert.t, top * (0.97 - 0.3 * (number % 3)), note + " ", fontsize=8, va="top",
                       ha="right", color="#8b0000", parse_math=False)  # fmt: skip
         axes.set_ylim(0, top)
-        axes.set_xlim(0, end)
+        axes.set_xlim(0, max(end, 1.0))
         axes.set_xlabel("seconds of audio")
         axes.set_ylabel("evidence (nats)")
         axes.legend(loc="upper left", fontsize=8, frameon=False)

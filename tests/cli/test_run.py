@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,7 +105,7 @@ def test_the_same_audio_gives_the_same_record(
 def write_speech(path: Path, seconds: float = 3.0) -> Path:
     """A slice of the bundled caller, mono."""
     samples, rate = soundfile.read(DEMO / "angry_en.flac", dtype="int16")
-    at = 24 * rate
+    at = 18 * rate
     soundfile.write(path, samples[at : at + round(seconds * rate), 0], rate)
     return path
 
@@ -258,3 +259,70 @@ def test_the_console_script_is_installed() -> None:
     script = Path(sys.executable).with_name("voicebot")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("voicebot ")
+
+
+def test_an_output_never_writes_over_what_is_read_or_over_another(tmp_path: Path) -> None:
+    call = write_speech(tmp_path / "call.wav")
+    before = call.read_bytes()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(call)
+    settings = tmp_path / "my.yaml"
+    settings.write_text("language: none\n")
+    both = str(tmp_path / "same.png")
+    for outputs in (
+        ["--events", str(call)], ["--events", str(link)], ["--plot", both, "--events", both],
+        ["--config", str(settings), "--events", str(settings)],
+    ):  # fmt: skip
+        done = voicebot("run", str(call), "-l", "none", *outputs)
+        assert done.returncode == 1
+        assert "would write over" in done.stderr
+    assert call.read_bytes() == before
+    assert settings.read_text() == "language: none\n"
+
+
+def test_an_earlier_record_outlives_a_run_without_audio(tmp_path: Path) -> None:
+    record = tmp_path / "e.jsonl"
+    record.write_text("kept\n")
+    done = voicebot("run", str(tmp_path / "absent.wav"), "-l", "none", "--events", str(record))
+    assert done.returncode == 1
+    assert record.read_text() == "kept\n"
+
+
+def test_a_silent_pipe_of_a_container_can_be_left_too() -> None:
+    process = start("run", "-", "-l", "none", stdin=subprocess.PIPE)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    process.wait(5)
+    assert process.returncode == 130
+
+
+def test_two_interrupts_end_cleanly_too(tmp_path: Path) -> None:
+    record = tmp_path / "e.jsonl"
+    process = start("run", str(DEMO / "angry_ko.flac"), "-l", "ko", "--events", str(record))
+    deadline = time.monotonic() + 60
+    while not (record.exists() and "utterance_started" in record.read_text("utf-8")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "error" not in err
+    assert isinstance(parsed(record.read_text("utf-8").splitlines())[-1], CallEnded)
+
+
+@pytest.mark.parametrize("how", [">/dev/full", ">/dev/null 2>&-"])
+def test_streams_that_are_full_or_closed_are_no_internal_error(how: str, tmp_path: Path) -> None:
+    call = write_speech(tmp_path / "a.wav")
+    command = f"{sys.executable} -m voicebot run {call} -l none {how}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == (1 if "full" in how else 0)
+    assert "internal" not in done.stderr
+
+
+def test_text_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = voicebot("run", str(write_speech(tmp_path / "a.wav")), "-l", "EN-us", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "\\u201c" in done.stdout

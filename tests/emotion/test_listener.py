@@ -99,6 +99,8 @@ def test_a_long_utterance_is_averaged_over_its_pieces() -> None:
     silent_half = audio([Say(8.0, 6000), Say(8.0, 0)])
     reading = listener(words=False).settled(silent_half, RATE, 8.0, None)
     assert reading.acoustic == pytest.approx(0.9526, abs=1e-3), "what abstains is not averaged in"
+    whole = listener(words=False).settled(audio([Say(16.0, 6000)]), RATE, 16.0, None)
+    assert reading.score == whole.score, "and its noise does not count against the rest"
 
 
 def test_a_running_window_is_judged_by_the_voice_alone() -> None:

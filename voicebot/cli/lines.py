@@ -47,7 +47,7 @@ def lines(event: Event) -> list[str]:
             ]
             return [f"{at} anger  {event.anger:.2f} ({', '.join(parts)}); mostly {strongest}"]
         case Evidence(settled=True):
-            return [f"{at} evidence {event.evidence:.1f} of {event.threshold:.1f} nats"]
+            return [f"{at} evidence {event.evidence:.2f} of {event.threshold:.2f} nats"]
         case State():
             return [f"{at} STATE  {event.previous.value} → {event.state.value}: {event.reason}"]
         case Alert():
@@ -68,7 +68,7 @@ def lines(event: Event) -> list[str]:
             return [
                 f"{at} call ended ({event.reason}): {event.utterances} utterances, "
                 f"speech {spoken or 'none'}, {event.alerts} alert(s), "
-                f"peak evidence {event.peak_evidence:.1f} nats"
+                f"peak evidence {event.peak_evidence:.2f} nats"
             ]
         case _:
             return []

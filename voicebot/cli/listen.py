@@ -22,6 +22,7 @@ from voicebot.cli.run import (
     Record,
     notice,
     play,
+    spare,
 )
 from voicebot.engine import Engine
 
@@ -65,6 +66,7 @@ def listen(
     Example: voicebot listen --device pulse --seconds 30 --events call.jsonl
     """
     settings = config.load(config.locate(path))
+    spare([config.locate(path)], events, plot)
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
         with interrupt.waiting():  # nothing is open yet that would have to be closed cleanly

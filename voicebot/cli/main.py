@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -68,6 +71,9 @@ def configure_logging(level: str) -> None:
 
 def main() -> None:
     """Run the command; a user sees what is wrong and how to mend it, never a traceback."""
+    # A stream that was closed (2>&-) is None; what goes there is lost, as was wished.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Korean shows it escaped
             stream.reconfigure(errors="backslashreplace")
@@ -83,6 +89,11 @@ def main() -> None:
     except Exception as err:
         if os.environ.get(DEBUG):
             raise
+        if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EBADF):
+            # Only what is printed comes here; files are written by code that names them.
+            with contextlib.suppress(OSError):
+                os.write(2, f"voicebot: cannot print any more: {err.strerror}\n".encode())
+            os._exit(1)  # what is left in the buffers has nowhere to go
         console.print("[bold red]voicebot:[/] ", end="")
         console.print(f"internal error: {type(err).__name__}: {err}", markup=False)
         console.print(f"  please report it; {DEBUG}=1 shows where it happened", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -91,7 +92,7 @@ def run(
     form = RawFormat.parse(raw) if raw else None
     if plot and len(files) > 1:
         raise OutputError("--plot draws one call", "run the files one by one")
-    _spare(files, events, plot)
+    spare([*files, config.locate(path)], events, plot)
     failed: list[str] = []
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
@@ -189,14 +190,21 @@ def play(
         raise broken
 
 
-def _spare(files: list[str], *outputs: Path | None) -> None:
-    """Refuse to write over a recording that is to be heard."""
+def spare(inputs: Sequence[str | Path | None], *outputs: Path | None) -> None:
+    """Refuse to write over what is read, or one output over another.
+
+    Raises:
+        OutputError: two of them are the same file.
+    """
+    taken = [Path(name) for name in inputs if name and str(name) != STDOUT]
     for output in outputs:
-        if output is None or not output.exists():
+        if output is None or str(output) == STDOUT:
             continue
-        for name in files:
-            if Path(name).exists() and output.samefile(name):
-                raise OutputError(f"{output}: is the recording itself", "name another file")
+        for other in taken:
+            same = output.exists() and other.exists() and output.samefile(other)
+            if same or output.absolute() == other.absolute():
+                raise OutputError(f"{output}: would write over {other}", "name another file")
+        taken.append(output)
 
 
 def notice(sentence: str) -> None:

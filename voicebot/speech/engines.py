@@ -90,6 +90,12 @@ def _automatic(language: str, params: SttParams, tell: Notice) -> SpeechEngine:
 
 def _vosk(language: str, params: SttParams) -> VoskEngine:
     if params.vosk_model:
+        for known in models.registry():
+            if known.name == params.vosk_model and not known.speaks(language):
+                raise ModelError(
+                    f"{known.name} understands {known.language}, the calls' language is {language}",
+                    f"--language {known.language}, or another stt.vosk_model",
+                )
         return VoskEngine(models.locate(params.vosk_model), language, params)
     for _, folder in models.installed("vosk", language):
         return VoskEngine(folder, language, params)

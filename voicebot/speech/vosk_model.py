@@ -49,7 +49,13 @@ class VoskModel:
         """
         import vosk
 
-        recognizer = vosk.KaldiRecognizer(self.handle, float(self.rate))
+        try:
+            recognizer = vosk.KaldiRecognizer(self.handle, float(self.rate))
+        except Exception as err:  # the library's own, for instance of a graph that is cut short
+            raise ModelError(
+                f"{self.name}: Vosk cannot use this model ({err})",
+                "check it with `voicebot models verify`, or install it again",
+            ) from None
         recognizer.SetWords(True)
         return recognizer
 
