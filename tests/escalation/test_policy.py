@@ -219,7 +219,7 @@ def test_one_burst_never_escalates(
 
 @given(
     script,
-    st.floats(1.0, E.clip_nats),
+    st.floats(E.angry_nats + 0.01, E.clip_nats),
     st.floats(2.0, 10.0),
     st.floats(0.0, 8.0),
 )

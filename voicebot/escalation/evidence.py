@@ -64,7 +64,7 @@ class EvidenceParams(Params):
         unit="s", gt=0, le=3600,
     )  # fmt: skip
     angry_nats: float = key(
-        0.5,
+        1.0,
         "An utterance counts as angry (for minimum seconds and utterances) if its "
         "log-likelihood ratio is above this.",
         unit="nats", ge=0, le=10,
