@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voicebot.emotion.text_features import (
@@ -20,6 +20,10 @@ ANY_TEXT = st.text(max_size=60) | st.text(
 )
 
 
+@example(text="000", language="zh")
+@example(text="零00", language="zh")
+@example(text="1:1一", language="zh")
+@example(text="\u1100:\u1161", language="zh")
 @given(text=ANY_TEXT, language=st.sampled_from(LANGUAGES))
 def test_normalising_twice_changes_nothing(text: str, language: str) -> None:
     once = normalise(text, language)

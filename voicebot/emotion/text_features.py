@@ -118,12 +118,12 @@ def normalise(text: str, language: str) -> str:
     text = _NUMBER_GAP.sub("", text)
     text = "".join(c if c.isalnum() or c == "'" else " " for c in text)
     text = _EDGE_APOSTROPHE.sub(" ", text)
-    text = _shorten(text, language)
-    text = _english_numbers(text) if language == "en" else _spell(text, language)
-    words = text.split()
-    if spec.words == 0:
-        return _join_chinese(words)
-    return " ".join(words)
+    if language == "en":
+        return " ".join(_english_numbers(_shorten(text, language)).split())
+    words = _spell(text, language).split()
+    joined = _join_chinese(words) if spec.words == 0 else " ".join(words)
+    # Last, for numerals ("000") and what stands together only now can be drawn out or combine, too.
+    return _shorten(unicodedata.normalize("NFKC", joined), language)
 
 
 def _shorten(text: str, language: str) -> str:
