@@ -32,12 +32,22 @@ class Reading:
 
     score: EmotionScore | None
     """None if both models abstained"""
-    acoustic: float | None
-    """0-1, anger by the voice alone; None if that model abstained"""
-    text: float | None
-    """0-1, anger by the words alone; None if that model abstained"""
+    voice: AcousticReading | None
+    """by the voice alone; None if there is no such model"""
+    words: EmotionScore | None
+    """by the words alone; None if that model abstained"""
     abstained: tuple[str, ...]
     """why a model that was asked gave no score, such as ``acoustic_low_snr``"""
+
+    @property
+    def acoustic(self) -> float | None:
+        """0-1, anger by the voice alone; None if that model abstained."""
+        return self.voice.score.anger if self.voice and self.voice.score else None
+
+    @property
+    def text(self) -> float | None:
+        """0-1, anger by the words alone; None if that model abstained."""
+        return self.words.anger if self.words else None
 
 
 class CallerEmotion:
@@ -97,9 +107,4 @@ class CallerEmotion:
             stt_confidence=said.confidence if said else 0.0,
             params=self.params.fusion,
         )
-        return Reading(
-            score,
-            acoustic.anger if acoustic else None,
-            read.anger if read else None,
-            tuple(abstained),
-        )
+        return Reading(score, heard, read, tuple(abstained))
