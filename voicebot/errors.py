@@ -38,6 +38,10 @@ class DeviceError(VoicebotError):
     """A sound device is missing, busy or was unplugged."""
 
 
+class LabelError(VoicebotError):
+    """Labels of a call are missing, malformed or contradict each other."""
+
+
 class ModelError(VoicebotError):
     """A model is missing, incomplete, of the wrong kind or fails its checksum."""
 

@@ -1,0 +1,1 @@
+"""Marking angry stretches in recorded calls, by hand and by several people."""
