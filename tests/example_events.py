@@ -45,7 +45,7 @@ ONE_OF_EACH: tuple[Event, ...] = (
     Emotion(
         call_id="c1", leg=Leg.CALLER, t=3.0, utterance=1, start=1.0, end=2.4,
         probabilities=PROBABILITIES, anger=0.6, modalities={"acoustic": 0.7, "text": None},
-        settled=True,
+        settled=True, models={"acoustic": "acoustic@shipped"},
     ),
     Evidence(
         call_id="c1", leg=Leg.CALLER, t=3.0, evidence=4.2, threshold=5.0, change=-0.3,

@@ -57,12 +57,12 @@ def test_the_pinned_hashes_are_those_of_the_design() -> None:
 
 
 def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    assert models.models_dir() == home
+    assert models.speech_models_dir() == home
     monkeypatch.delenv("VOICEBOT_MODELS")
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert models.models_dir() == Path("/data/voicebot/models")
+    assert models.speech_models_dir() == Path("/data/voicebot/models")
     monkeypatch.delenv("XDG_DATA_HOME")
-    assert models.models_dir() == Path("~/.local/share/voicebot/models").expanduser()
+    assert models.speech_models_dir() == Path("~/.local/share/voicebot/models").expanduser()
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:

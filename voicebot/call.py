@@ -273,6 +273,7 @@ class Call:
                 start=max(0.0, start), end=end, probabilities=score.probabilities,
                 anger=score.anger,
                 modalities={"acoustic": reading.acoustic, "text": reading.text}, settled=settled,
+                models=reading.models,
             )
         )  # fmt: skip
 

@@ -254,6 +254,8 @@ class Emotion(Event):
     """anger 0-1 by ``acoustic`` and ``text``; None where one abstained"""
     settled: bool
     """False for a window of an utterance that goes on, True for the whole utterance"""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """``NAME@VERSION`` of the models that scored, by ``acoustic`` and ``text``"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def install(
         DownloadError: It could not be fetched, or is not what it should be.
         ModelError: What was fetched is not a complete model.
     """
-    home = models.models_dir()
+    home = models.speech_models_dir()
     partial = home / ".partial"
     try:
         partial.mkdir(parents=True, exist_ok=True)

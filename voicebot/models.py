@@ -1,7 +1,7 @@
 """The speech models that voicebot knows, and where they are on this machine.
 
 ``voicebot/assets/registry.yaml`` names them.  Installed ones live in one folder
-each under :func:`models_dir`; a model may also come inside an installed Python
+each under :func:`speech_models_dir`; a model may also come inside an installed Python
 package.  Fetching is :mod:`voicebot.installer`'s work.
 """
 
@@ -94,7 +94,7 @@ class ModelEntry:
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
-def models_dir() -> Path:
+def speech_models_dir() -> Path:
     """Folder of installed models: ``$VOICEBOT_MODELS``, else in the user's data folder."""
     if named := os.environ.get("VOICEBOT_MODELS"):
         return Path(named).expanduser()
@@ -129,7 +129,7 @@ def entry(name: str) -> ModelEntry:
 
 def find(known: ModelEntry) -> Path | None:
     """Folder of an installed model, or None.  Its files may still be incomplete."""
-    folder = models_dir() / known.name
+    folder = speech_models_dir() / known.name
     if folder.is_dir():
         return folder
     if known.package and (spec := importlib.util.find_spec(known.package)):
@@ -152,7 +152,7 @@ def locate(name_or_path: str) -> Path:
     known = entry(name_or_path)
     if (folder := find(known)) is None:
         raise ModelError(
-            f"{known.name}: not installed in {models_dir()}",
+            f"{known.name}: not installed in {speech_models_dir()}",
             f"voicebot models install {known.name}",
         )
     return folder

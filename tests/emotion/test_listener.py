@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import EVEN, RATE, AmplitudeModel, Say, audio
-from voicebot.emotion.listener import CallerEmotion, EmotionParams
+from voicebot.emotion.listener import CallerEmotion, EmotionModels, EmotionParams
 from voicebot.events import EmotionScore, Final, Leg
 
 
@@ -108,3 +108,30 @@ def test_a_running_window_is_judged_by_the_voice_alone() -> None:
     assert reading.text is None
     assert reading.abstained == ()
     assert reading.score is not None
+
+
+def models(version: str, *, words: bool = True) -> EmotionModels:
+    return EmotionModels(
+        cast(Any, AmplitudeModel()),
+        cast(Any, Words()) if words else None,
+        {"acoustic": f"acoustic@{version}", "text": f"text-en@{version}"},
+    )
+
+
+def test_models_are_swapped_between_utterances_never_within_one() -> None:
+    latest = [models("1")]
+    caller = CallerEmotion.following(lambda: latest[0], EmotionParams())
+    assert caller.running(LOUD, RATE, 3.0).models == {"acoustic": "acoustic@1"}
+    latest[0] = models("2")
+    assert caller.running(LOUD, RATE, 3.0).models["acoustic"] == "acoustic@1"
+    assert set(caller.settled(LOUD, RATE, 3.0, said("i am here")).models.values()) == {
+        "acoustic@1", "text-en@1",
+    }  # fmt: skip
+    assert caller.settled(LOUD, RATE, 3.0, said("i am here")).models["text"] == "text-en@2"
+
+
+def test_only_the_models_that_scored_are_named() -> None:
+    caller = CallerEmotion.following(lambda: models("1"), EmotionParams())
+    assert caller.settled(LOUD, RATE, 3.0, said("no")).models == {"acoustic": "acoustic@1"}
+    assert caller.settled(SILENT, RATE, 0.0, said("i am here")).models == {"text": "text-en@1"}
+    assert listener().settled(LOUD, RATE, 3.0, said("i am here")).models == {}

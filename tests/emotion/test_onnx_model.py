@@ -76,6 +76,18 @@ def test_a_strange_onnx_file_is_refused(tmp_path: Path) -> None:
         load(folder)
 
 
+def test_a_model_of_a_later_format_says_to_update(tmp_path: Path) -> None:
+    import onnx
+
+    folder = make(tmp_path)
+    model = onnx.load(folder / "model.onnx")
+    next(p for p in model.metadata_props if p.key == "voicebot.format").value = "2"
+    write_model(folder, model, Calibration(), "card\n")
+    with pytest.raises(ModelError, match="of format 2, made for a later voicebot") as caught:
+        load(folder)
+    assert "update voicebot" in caught.value.mend
+
+
 def test_bytes_that_are_no_model(tmp_path: Path) -> None:
     folder = make(tmp_path)
     (folder / "model.onnx").write_bytes(b"not a model")

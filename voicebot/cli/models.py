@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="List, install and check speech mod
 @app.command("list")
 def list_models() -> None:
     """List known models and where they are installed."""
-    table = Table(title=f"Speech models (folder: {models.models_dir()})")
+    table = Table(title=f"Speech models (folder: {models.speech_models_dir()})")
     table.add_column("name", no_wrap=True)
     for heading in ("language", "size", "what", "installed"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
@@ -82,7 +82,7 @@ def verify(
         sound = sound and not found
         typer.echo(f"{known.name}: {'; '.join(found) if found else 'sound'} ({folder})")
     if not checked:
-        typer.echo(f"no model is installed in {models.models_dir()}")
+        typer.echo(f"no model is installed in {models.speech_models_dir()}")
     if not sound:
         typer.echo("mend it with: voicebot models install NAME --force", err=True)
         raise typer.Exit(1)

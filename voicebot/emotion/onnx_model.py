@@ -133,6 +133,12 @@ def load_model(
         raise ModelError(f"{folder / MODEL_FILE}: {err.strerror or err}", mend) from err
     session = open_session(folder / MODEL_FILE, mend, blob)
     metadata = dict(session.get_modelmeta().custom_metadata_map)
+    made_for = metadata.get("voicebot.format", "")
+    if made_for.isdecimal() and int(made_for) > int(FORMAT):
+        raise ModelError(
+            f"{folder}: of format {made_for}, made for a later voicebot (this one reads {FORMAT})",
+            "update voicebot, or use a model of this version",
+        )
     expected = {"kind": kind, "format": FORMAT, "classes": ",".join(EMOTIONS)}
     if features is not None:
         expected["features"] = features

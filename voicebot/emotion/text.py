@@ -86,10 +86,14 @@ class TextModel:
         """
         if language not in LANGUAGES:
             return None
+        return cls.open(models_dir / folder_name(language), language, params)
+
+    @classmethod
+    def open(cls, folder: Path, language: str, params: TextParams | None = None) -> TextModel:
+        """Load the text model in a folder of any name; arguments and errors as :meth:`load`."""
         model = load_model(
-            models_dir / folder_name(language), KIND, features=FEATURE_SET,
-            inputs={IDS: (None,), WEIGHTS: (None,)},
-        )  # fmt: skip
+            folder, KIND, features=FEATURE_SET, inputs={IDS: (None,), WEIGHTS: (None,)}
+        )
         return cls(model, language, params)
 
     def score(self, text: str) -> EmotionScore | None:

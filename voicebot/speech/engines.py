@@ -100,7 +100,7 @@ def _vosk(language: str, params: SttParams) -> VoskEngine:
     for _, folder in models.installed("vosk", language):
         return VoskEngine(folder, language, params)
     raise ModelError(
-        f"no Vosk model for the language '{language}' is installed in {models.models_dir()}",
+        f"no Vosk model for the language '{language}' is installed in {models.speech_models_dir()}",
         _vosk_hint(language) or "name a folder with stt.vosk_model; see `voicebot models list`",
     )
 
