@@ -10,8 +10,15 @@ from voicebot.audio.pcm import to_float
 from voicebot.training.augmentation import (
     CLEAN,
     JOINED,
+    LINE,
     NOISY,
     TARGET_DBFS,
+    TEST_5DB,
+    TEST_20DB,
+    TEST_ALAW,
+    TEST_HARD,
+    TEST_LOSS,
+    TEST_LOW_RATE,
     Condition,
     active_rms,
     add_noise,
@@ -92,3 +99,43 @@ def test_codecs() -> None:
         assert np.array_equal(through_codec(out, codec), out)
     with pytest.raises(ValueError, match="gsm"):
         through_codec(clip, "gsm")
+
+
+ALL = (LINE, TEST_20DB, TEST_5DB, TEST_ALAW, TEST_LOW_RATE, TEST_LOSS, TEST_HARD)
+
+
+@pytest.mark.parametrize("condition", ALL)
+def test_every_named_condition_changes_the_sound_and_is_repeatable(condition: Condition) -> None:
+    clip = speechlike()
+    changed = 0
+    for seed in range(10):
+        out = degrade(clip, condition, rng(seed), [NOISE])
+        assert np.array_equal(out, degrade(clip, condition, rng(seed), [NOISE]))
+        assert len(out) == pytest.approx(len(clip), rel=0.12)
+        changed += not np.array_equal(out, degrade(clip, CLEAN, rng(seed)))
+        silence = degrade(clip * 0, condition, rng(seed), [NOISE])
+        assert np.abs(silence.astype(int)).max() < 50  # A-law has no zero, GSM hums a little
+    assert changed >= 7  # chance may lose no packet at all
+
+
+def test_degradations_happen_as_often_as_asked() -> None:
+    """Faster speech is the one that shows in the length."""
+    clip, chance = speechlike(seconds=0.3), rng()
+    lengths = np.array([len(degrade(clip, LINE, chance, [NOISE])) for _ in range(400)])
+    assert np.mean(lengths != len(clip)) == pytest.approx(LINE.voice_share, abs=0.07)
+    assert lengths.min() < 2250 and lengths.max() > 2600
+
+
+def test_clipping_is_at_a_level_above_the_speech() -> None:
+    clip = speechlike()
+    out = to_float(degrade(clip, Condition(clip_share=1.0, clip_db=(3.0, 3.0)), rng()))
+    bound = 10 ** ((TARGET_DBFS + 3.0) / 20)
+    assert np.abs(out).max() == pytest.approx(bound, rel=0.04)  # mu-law moves it a little
+    assert np.mean(np.abs(out) > 0.95 * bound) > 0.02
+
+
+def test_lost_packets_change_only_some_of_the_sound() -> None:
+    clip = speechlike(seconds=6.0)
+    clean = degrade(clip, CLEAN, rng())
+    same = [float(np.mean(degrade(clip, TEST_LOSS, rng(s)) == clean)) for s in range(20)]
+    assert 0.93 < float(np.mean(same)) < 0.99

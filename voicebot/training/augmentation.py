@@ -1,14 +1,15 @@
 """Making clean recordings sound like a phone line.
 
 Each function takes float samples in -1..1 at 8 kHz; :func:`degrade` strings them together in
-the order in which a call suffers them: room and handset, background noise, level, codec.
+the order in which a call suffers them: the speaker, room and handset, background noise,
+level, an overdriven microphone, a mobile line, the codec and the packets of the network.
 All randomness comes from the generator that is handed in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,8 +19,13 @@ from voicebot.audio import g711
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.emotion.frames import RATE
 from voicebot.events import Pcm
+from voicebot.training.low_rate_codec import through_gsm
+from voicebot.training.packet_loss import PACKET, conceal, draw_losses
+from voicebot.training.rooms import impulse_response, in_room
+from voicebot.training.tempo import change_voice
 
 Samples = npt.NDArray[np.float32]
+Range = tuple[float, float]
 
 TARGET_DBFS: Final = -23.0
 """dBFS; level of active speech before the random gain, about that of a telephone network."""
@@ -27,30 +33,71 @@ TARGET_DBFS: Final = -23.0
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What happens to a clip on its way, each range drawn evenly."""
+    """What happens to a clip on its way, each range drawn evenly.
 
-    snr_db: tuple[float, float] | None = None
+    A share is the probability, 0-1, that a clip suffers it at all.
+    """
+
+    snr_db: Range | None = None
     """dB; None adds no noise"""
-    gain_db: tuple[float, float] = (0.0, 0.0)
+    gain_db: Range = (0.0, 0.0)
     """dB around the target level"""
     tilt_db: float = 0.0
     """dB; the spectrum between 300 and 3400 Hz is tilted by up to this, either way"""
     codecs: tuple[str, ...] = ("mulaw",)
     """one of them is drawn: ``mulaw``, ``alaw``"""
-    crop_seconds: tuple[float, float] | None = None
+    crop_seconds: Range | None = None
     """s; a longer clip is cut to a random piece of such a length"""
     join: bool = False
     """join a second clip of the same voice and mood, with a pause between"""
+    noise_share: float = 1.0
+    voice_share: float = 0.0
+    """tempo and pitch"""
+    tempo: Range = (0.9, 1.1)
+    """1.1 is 10 % faster"""
+    semitones: Range = (-2.0, 2.0)
+    """of pitch, formants included"""
+    room_share: float = 0.0
+    rt60_seconds: Range = (0.15, 0.6)
+    """s; reverberation time"""
+    direct_db: Range = (0.0, 15.0)
+    """dB; direct sound against all that the room adds"""
+    clip_share: float = 0.0
+    clip_db: Range = (3.0, 12.0)
+    """dB above the RMS of active speech, where samples are cut off"""
+    low_rate_share: float = 0.0
+    """GSM 06.10, before the codec of the network"""
+    loss_share: float = 0.0
+    loss: Range = (0.0, 0.05)
+    """share of packets, 0-1, lost in bursts and concealed"""
 
 
 CLEAN: Final = Condition()
 NOISY: Final = Condition((0.0, 20.0), (-10.0, 10.0), 6.0, ("mulaw", "alaw"))
 CROPPED: Final = Condition((5.0, 30.0), (-10.0, 10.0), 6.0, ("mulaw", "alaw"), (1.0, 3.0))
 JOINED: Final = Condition((5.0, 30.0), (-10.0, 10.0), 6.0, ("mulaw", "alaw"), (1.5, 8.0), join=True)
+LINE: Final = replace(
+    NOISY,
+    noise_share=0.6,
+    voice_share=0.3,
+    room_share=0.3,
+    clip_share=0.1,
+    low_rate_share=0.25,
+    loss_share=0.4,
+)
+"""Everything that a line may do to a voice, mildly and at random."""
 TRAINING: Final = (CLEAN, NOISY, CROPPED, JOINED)
 """A clip is heard in each of these ways in training."""
+
+TEST_20DB: Final = Condition((20.0, 20.0))
 TEST_NOISY: Final = Condition((10.0, 10.0))
-"""Evaluation under noise: 10 dB, with noises that training never heard."""
+TEST_5DB: Final = Condition((5.0, 5.0))
+TEST_ALAW: Final = Condition(codecs=("alaw",))
+TEST_LOW_RATE: Final = Condition(low_rate_share=1.0)
+TEST_LOSS: Final = Condition(loss_share=1.0, loss=(0.03, 0.03))
+TEST_HARD: Final = replace(TEST_LOSS, snr_db=(5.0, 5.0))
+"""Evaluation: noise (with noises that training never heard), A-law, a mobile line, 3 % of packets
+lost; and 5 dB of noise together with that loss."""
 
 
 def degrade(
@@ -78,14 +125,35 @@ def degrade(
         if len(x) > length:
             start = int(rng.integers(len(x) - length + 1))
             x = x[start : start + length]
+    if _happens(condition.voice_share, rng):
+        x = change_voice(x, rng.uniform(*condition.tempo), rng.uniform(*condition.semitones))
+    if _happens(condition.room_share, rng):
+        rt60, direct = rng.uniform(*condition.rt60_seconds), rng.uniform(*condition.direct_db)
+        x = at_level(in_room(x, impulse_response(rt60, direct, rng)), TARGET_DBFS)
     if condition.tilt_db:
         x = tilt(x, float(rng.uniform(-condition.tilt_db, condition.tilt_db)))
-    if condition.snr_db is not None:
+    speech = active_rms(x)
+    if condition.snr_db is not None and _happens(condition.noise_share, rng):
         noise = to_float(noises[int(rng.integers(len(noises)))])
         x = add_noise(x, noise, float(rng.uniform(*condition.snr_db)), rng)
+    if _happens(condition.clip_share, rng):
+        bound = speech * 10 ** (rng.uniform(*condition.clip_db) / 20)
+        x = np.clip(x, -bound, bound)
     x = x * np.float32(10 ** (rng.uniform(*condition.gain_db) / 20))
     codec = condition.codecs[int(rng.integers(len(condition.codecs)))]
-    return through_codec(to_int16(x), codec)
+    heard = to_int16(x)
+    if _happens(condition.low_rate_share, rng):
+        heard = through_gsm(heard)
+    heard = through_codec(heard, codec)
+    if _happens(condition.loss_share, rng):
+        lost = draw_losses(-(-len(heard) // PACKET), rng.uniform(*condition.loss), rng)
+        heard = to_int16(conceal(to_float(heard), lost))
+    return heard
+
+
+def _happens(share: float, rng: np.random.Generator) -> bool:
+    """Draw whether it happens; what never or always does takes nothing from the generator."""
+    return share > 0.0 and (share >= 1.0 or bool(rng.random() < share))
 
 
 def active_rms(x: Samples) -> float:

@@ -26,7 +26,7 @@ from voicebot.emotion.features import FEATURE_SET, FEATURES, extract
 from voicebot.emotion.frames import RATE
 from voicebot.errors import OutputError
 from voicebot.events import Pcm
-from voicebot.training import augmentation
+from voicebot.training import augmentation, low_rate_codec, packet_loss, rooms, tempo
 from voicebot.training.augmentation import Condition, degrade
 from voicebot.training.report import Progress
 from voicebot.training.speech_corpora import Clip, partners, read_clip, read_noises
@@ -167,7 +167,16 @@ def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | Non
 def _key(clips: Sequence[Clip], condition: Condition, data: Path, seed: int) -> str:
     """Digest of everything that the values depend on."""
     digest = hashlib.sha256()
-    for module in (features, frames, pitch, augmentation):
+    for module in (
+        features,
+        frames,
+        pitch,
+        augmentation,
+        low_rate_codec,
+        packet_loss,
+        rooms,
+        tempo,
+    ):
         digest.update(Path(module.__file__ or "").read_bytes())
     for clip in clips:
         stat = clip.path.stat()
