@@ -82,6 +82,12 @@ def text_card(
             "One sentence is weak\nevidence; voicebot acts only on anger that persists, and asks "
             "the voice as well.",
             "",
+            "## Intended use",
+            "",
+            "For helping callers who lose patience, fused with the voice and over several "
+            "utterances. Not for\njudging employees, for hiring, for lie detection or for any decision "
+            "about a person.",
+            "",
         ]
     )  # fmt: skip
 
