@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_the_last_coat_shows(spans: list[Span]) -> None:
 @given(some_spans())
 def test_spans_stay_in_order_apart_and_joined(spans: list[Span]) -> None:
     out = painted(spans)
-    for span, after in zip(out, out[1:], strict=False):
+    for span, after in pairwise(out):
         assert span.end < after.start or (span.end == after.start and span.label != after.label)
     assert all(s.label is not Label.OTHER for s in out)
 

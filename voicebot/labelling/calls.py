@@ -11,7 +11,7 @@ import numpy as np
 
 from voicebot.audio.files import open_file
 from voicebot.errors import AudioError, LabelError
-from voicebot.events import Frame, Leg, Pcm
+from voicebot.events import Leg, Pcm
 from voicebot.speech.endpointing import Closed, Endpointer, EndpointingParams
 from voicebot.speech.vad import VadParams, open_detector
 

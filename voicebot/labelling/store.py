@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -73,7 +74,7 @@ class LabelStore:
         Raises:
             LabelError: a name that cannot be used.
         """
-        return self.folder / check_rater(rater) / f"{_check_call(call)}.json"
+        return self.folder / check_rater(rater) / f"{check_call(call)}.json"
 
     def save(self, rating: Rating) -> None:
         """Write one rating, whole or not at all.
@@ -192,7 +193,12 @@ def check_rater(name: str) -> str:
     return name
 
 
-def _check_call(call: str) -> str:
+def check_call(call: str) -> str:
+    """A call's name, if it is a path below some folder.
+
+    Raises:
+        LabelError: it is not.
+    """
     path = PurePosixPath(call)
     if not path.name or path.is_absolute() or ".." in path.parts or not call.isprintable():
         raise LabelError(
@@ -203,7 +209,7 @@ def _check_call(call: str) -> str:
 
 def _check(rating: Rating) -> None:
     """Refuse spans that a hand has put out of order."""
-    for span, after in zip(rating.spans, rating.spans[1:], strict=False):
+    for span, after in pairwise(rating.spans):
         if after.start < span.end:
             raise ValueError(f"the spans at {span.start:g} s and {after.start:g} s overlap")
     if any(s.label is Label.OTHER for s in rating.spans):
