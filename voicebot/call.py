@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from voicebot.candidate import Heard
 from voicebot.emotion.listener import CallerEmotion, Reading
 from voicebot.emotion.windows import RunningWindow
 from voicebot.escalation.actions import Responder
@@ -34,6 +35,7 @@ from voicebot.events import (
     State,
     UtteranceStarted,
 )
+from voicebot.shadow import ShadowCall
 from voicebot.speech.endpointing import Closed, Continued, Endpoint, Endpointer, Opened
 from voicebot.speech.recognizer import SpeechEngine, UtteranceRecognizer
 from voicebot.speech.recognizer_pool import BusyError
@@ -57,6 +59,8 @@ class Stages:
     rules: RuleMatcher
     escalation: EscalationParams
     responder: Responder
+    shadow: ShadowCall | None = None
+    """tries candidates on what the caller says; None where there are none"""
 
 
 class _LegState:
@@ -127,6 +131,8 @@ class Call:
                 for happening in state.endpointer.flush(self._t):
                     self._happened(leg, happening)
         self._give_back()
+        if self._stages.shadow:
+            self._stages.shadow.ended()
         self._emit(
             CallEnded(
                 call_id=self._id, leg=None, t=self._t, duration=self._t, reason=reason,
@@ -244,6 +250,8 @@ class Call:
             closed.pcm, self._started.rate, closed.speech_seconds, final
         )
         self._abstained.update(reading.abstained)
+        if self._stages.shadow:
+            self._stages.shadow.settled(Heard(closed, self._started.rate, final, reading))
         score = reading.score
         if score is None:
             return None

@@ -28,6 +28,7 @@ from voicebot.escalation.actions import ActionsParams
 from voicebot.escalation.escalation import EscalationParams
 from voicebot.escalation.rules import RulesParams
 from voicebot.params import Params, key
+from voicebot.shadow import ShadowParams
 from voicebot.speech.endpointing import EndpointingParams
 from voicebot.speech.recognizer import SttParams
 from voicebot.speech.vad import VadParams
@@ -51,6 +52,9 @@ class Config(Params):
     stt: SttParams = key(SttParams(), "Speech to text.")
     emotion: EmotionParams = key(
         EmotionParams(), "The caller's emotion. The agent's is never scored."
+    )
+    shadow: ShadowParams = key(
+        ShadowParams(), "Emotion models that are tried beside the active ones."
     )
     escalation: EscalationParams = key(EscalationParams(), "From scores to alerts.")
     rules: RulesParams = key(RulesParams(), "Phrases that matter whatever the tone of voice.")

@@ -1,4 +1,4 @@
-"""Many calls: the models they share, loaded once, and the calls made of them."""
+"""Many calls: the models they share, and the calls made of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from voicebot.closing import Closing
 from voicebot.config import Config
 from voicebot.emotion.acoustic import AcousticModel
 from voicebot.emotion.listener import CallerEmotion
-from voicebot.emotion.onnx_model import models_dir
+from voicebot.emotion.live_models import LiveModels
+from voicebot.emotion.store import Store
 from voicebot.emotion.text import TextModel
 from voicebot.escalation.actions import Responder
 from voicebot.escalation.rules import RuleMatcher
 from voicebot.events import CallStarted, Event, Leg
+from voicebot.shadow import Shadow
 from voicebot.speech.endpointing import Endpointer
 from voicebot.speech.engines import open_engine, open_second_pass
 from voicebot.speech.vad import open_detector
@@ -45,9 +47,8 @@ class Engine(Closing):
         # en-US and EN are en: the models know languages, not countries.
         self.language = language = language.lower().replace("_", "-").partition("-")[0]
         spoken = language != NO_LANGUAGE
-        folder = models_dir()
-        self.acoustic = AcousticModel.load(folder / "acoustic", config.emotion.acoustic)
-        self.text = TextModel.load(folder, language, config.emotion.text) if spoken else None
+        self.models = LiveModels(Store(), language, config.emotion.acoustic, config.emotion.text)
+        self.shadow = Shadow(self.models, config.shadow, config.emotion, config.escalation)
         self.rules = RuleMatcher(config.rules)
         self.speech = open_engine(language, config.stt, notice) if spoken else None
         try:
@@ -58,6 +59,16 @@ class Engine(Closing):
             if self.speech:
                 self.speech.close()
             raise
+
+    @property
+    def acoustic(self) -> AcousticModel | None:
+        """The model that listens to the voice now; another may be activated at any time."""
+        return self.models.current().acoustic
+
+    @property
+    def text(self) -> TextModel | None:
+        """The model that reads the words now; None for a language without one."""
+        return self.models.current().text
 
     def call(
         self, source: str, legs: Sequence[Leg], rate: int, emit: Callable[[Event], None]
@@ -91,10 +102,11 @@ class Engine(Closing):
             },
             speech=self.speech,
             second_pass=self.second_pass,
-            emotion=CallerEmotion(self.acoustic, self.text, config.emotion),
+            emotion=CallerEmotion.following(self.models.current, config.emotion),
             rules=self.rules,
             responder=self.responder,
             escalation=config.escalation,
+            shadow=self.shadow.call(),
         )
 
     def close(self) -> None:
@@ -102,3 +114,5 @@ class Engine(Closing):
         if self.speech:
             self.speech.close()
         self.responder.close()
+        self.shadow.close()
+        self.models.close()

@@ -12,7 +12,7 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -187,12 +187,17 @@ def faults(known: ModelEntry, folder: Path) -> list[str]:
     missing = missing_files(known.kind, folder)
     expected = {file.path: file for file in read_manifest(folder)}
     expected |= {file.path: file for file in known.files}
-    found = [f"{name} is missing" for name in missing]
-    for file in expected.values():
+    there = [file for file in expected.values() if file.path not in missing]
+    return [f"{name} is missing" for name in missing] + file_faults(folder, there)
+
+
+def file_faults(folder: Path, files: Iterable[ModelFile]) -> list[str]:
+    """In what a folder differs from the files that should be in it, a phrase each."""
+    found = []
+    for file in files:
         path = folder / file.path
         if not path.is_file():
-            if file.path not in missing:
-                found.append(f"{file.path} is missing")
+            found.append(f"{file.path} is missing")
         elif file.size is not None and path.stat().st_size != file.size:
             found.append(f"{file.path} has {path.stat().st_size} bytes instead of {file.size}")
         elif file.sha256 is not None and digest(path, "sha256") != file.sha256:

@@ -1,4 +1,4 @@
-"""``voicebot models``: list, install, verify and find speech models."""
+"""``voicebot models``: list, install, verify and find models."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ from rich.progress import (
 from rich.table import Table
 
 from voicebot import installer, models
+from voicebot.cli import emotion_models
+from voicebot.emotion.store import Store
 from voicebot.errors import ModelError
 
-app = typer.Typer(no_args_is_help=True, help="List, install and check speech models.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Speech models: install and check.  Emotion models: versions, and which is active.",
+)
 
 
 @app.command("list")
 def list_models() -> None:
-    """List known models and where they are installed."""
+    """List the speech models that are known and the emotion models that are there.
+
+    Example: voicebot models list
+    """
     table = Table(title=f"Speech models (folder: {models.speech_models_dir()})")
     table.add_column("name", no_wrap=True)
     for heading in ("language", "size", "what", "installed"):
@@ -36,7 +44,11 @@ def list_models() -> None:
         missing = models.missing_files(known.kind, folder) if folder else []
         state = f"no: {missing[0]} is missing" if missing else "yes" if folder else ""
         table.add_row(known.name, known.language, _megabytes(known.size), known.about, state)
-    Console().print(table)
+    store = Store()
+    console = Console()
+    console.print(table, emotion_models.versions_table(store))
+    for fault in store.pointer_faults():
+        console.print(f"warning: {fault}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -50,7 +62,10 @@ def install(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Even if it is there and sound.")] = False,
 ) -> None:
-    """Fetch a model, check it, and install it."""
+    """Fetch a speech model, check it, and install it.
+
+    Example: voicebot models install vosk-model-small-en-us-0.15
+    """
     console = Console(stderr=True)
     with _progress(console) as report:
         folder = installer.install(
@@ -65,9 +80,35 @@ def install(
 
 @app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="One model; all if not given.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME[@VERSION]]", help="A speech or emotion model; all if not given."
+        ),
+    ] = None,
 ) -> None:
-    """Check installed models, file by file; exit 1 if one is not sound."""
+    """Check installed models, file by file; exit 1 if one is not sound.
+
+    Example: voicebot models verify acoustic
+    """
+    store = Store()
+    sound = True
+    if name is None or "@" in name or name in store.names():
+        lines, sound = emotion_models.verify_versions(store, name)
+        typer.echo("\n".join(lines))
+        if not sound:
+            typer.echo(
+                "mend it with: voicebot models activate NAME@VERSION, of one that is sound",
+                err=True,
+            )
+    if name is None or not ("@" in name or name in store.names()):
+        sound = _verify_speech(name) and sound
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _verify_speech(name: str | None) -> bool:
+    """Check installed speech models; whether they are sound."""
     chosen = [models.entry(name)] if name else list(models.registry())
     sound = True
     checked = 0
@@ -82,16 +123,29 @@ def verify(
         sound = sound and not found
         typer.echo(f"{known.name}: {'; '.join(found) if found else 'sound'} ({folder})")
     if not checked:
-        typer.echo(f"no model is installed in {models.speech_models_dir()}")
+        typer.echo(f"no speech model is installed in {models.speech_models_dir()}")
     if not sound:
         typer.echo("mend it with: voicebot models install NAME --force", err=True)
-        raise typer.Exit(1)
+    return sound
 
 
 @app.command()
 def path(name: Annotated[str, typer.Argument(help="Of an installed model.")]) -> None:
-    """Print the folder of an installed model."""
+    """Print the folder of an installed speech model.
+
+    Example: voicebot models path vosk-model-small-en-us-0.15
+    """
     typer.echo(str(models.locate(models.entry(name).name)))
+
+
+for command in (
+    emotion_models.add,
+    emotion_models.activate,
+    emotion_models.rollback,
+    emotion_models.card,
+    emotion_models.shadow,
+):
+    app.command()(command)
 
 
 @contextmanager

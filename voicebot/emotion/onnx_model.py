@@ -102,6 +102,26 @@ def models_dir() -> Path:
     )
 
 
+def read_metadata(folder: Path) -> Mapping[str, str]:
+    """What a model says of itself, without a check of anything else.
+
+    Args:
+        folder: Holds ``model.onnx``.
+
+    Returns:
+        Key, such as ``voicebot.kind``, to value.
+
+    Raises:
+        ModelError: there is no such folder or file, or it is no ONNX file.
+    """
+    mend = "name the folder that voicebot train wrote"
+    if not (folder / MODEL_FILE).is_file():
+        what = f"{MODEL_FILE} is missing" if folder.is_dir() else "no such folder"
+        raise ModelError(f"{folder}: {what}", mend)
+    session = open_session(folder / MODEL_FILE, mend)
+    return dict(session.get_modelmeta().custom_metadata_map)
+
+
 def load_model(
     folder: Path,
     kind: str,

@@ -85,8 +85,8 @@ def text_card(
             "## Intended use",
             "",
             "For helping callers who lose patience, fused with the voice and over several "
-            "utterances. Not for\njudging employees, for hiring, for lie detection or for any decision "
-            "about a person.",
+            "utterances. Not for\njudging employees, for hiring, for lie detection or for any "
+            "decision about a person.",
             "",
         ]
     )  # fmt: skip
