@@ -1,0 +1,1 @@
+"""Whole calls with the truth known: assembled, heard once, replayed with any setting."""

@@ -1,0 +1,100 @@
+"""Heard calls on disk: one file of columns for each few calls, compressed."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from voicebot.calls.record import Facts, Heard, Observation
+from voicebot.errors import OutputError
+from voicebot.events import EMOTIONS, EmotionScore
+from voicebot.plain import from_plain, to_plain
+
+_NUMBERS: Final = (
+    "opened", "start", "end", "t", "speech_seconds", "snr_db", "confidence", "angry_share",
+)  # fmt: skip
+_SCORES: Final = ("voice", "words")
+"""Their fusion is no part of it: it is made again with the settings in force."""
+
+Column = npt.NDArray[Any]
+
+
+def save(path: Path, calls: Sequence[Heard]) -> None:
+    """Write heard calls; the file appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    seen = [o for call in calls for o in call.observations]
+    columns: dict[str, Column] = {
+        "facts": np.array(json.dumps([to_plain(call.facts) for call in calls])),
+        "count": np.array([len(call.observations) for call in calls], dtype=np.int64),
+        "abstained": np.array([o.abstained for o in seen], dtype=np.str_),
+    }
+    for name in _NUMBERS:
+        columns[name] = np.array([getattr(o, name) for o in seen], dtype=np.float64)
+    for name in _SCORES:
+        rows = [_row(getattr(o, name)) for o in seen]
+        columns[name] = np.array(rows, dtype=np.float64).reshape(len(seen), len(EMOTIONS) + 1)
+    part = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(part, **cast(Any, columns))
+        part.replace(path)
+    except OSError as err:
+        raise OutputError(
+            f"{path}: {err.strerror or err}", "free some space or choose another --cache"
+        ) from err
+
+
+def load(path: Path) -> list[Heard] | None:
+    """Read heard calls, not yet fused; None if the file is not there, broken or of another make."""
+    try:
+        with np.load(path) as file:
+            columns = {name: file[name] for name in file.files}
+        facts = [from_plain(Facts, f) for f in json.loads(str(columns["facts"]))]
+        observations = _observations(columns)
+        ends = np.cumsum(columns["count"])
+        return [
+            Heard(fact, tuple(observations[end - count : end]))
+            for fact, count, end in zip(facts, columns["count"], ends, strict=True)
+        ]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _observations(columns: dict[str, Column]) -> list[Observation]:
+    numbers = zip(*(columns[name].tolist() for name in _NUMBERS), strict=True)
+    scores = zip(*(columns[name].tolist() for name in _SCORES), strict=True)
+    return [
+        Observation(
+            **dict(zip(_NUMBERS, number, strict=True)),
+            score=None,
+            voice=_score(score[0]),
+            words=_score(score[1]),
+            abstained=abstained,
+        )
+        for number, score, abstained in zip(
+            numbers, scores, columns["abstained"].tolist(), strict=True
+        )
+    ]
+
+
+def _row(score: EmotionScore | None) -> list[float]:
+    """A score as numbers; NaN where there is none."""
+    if score is None:
+        return [float("nan")] * (len(EMOTIONS) + 1)
+    return [*(score.probabilities[name] for name in EMOTIONS), score.anger_logit]
+
+
+def _score(row: list[float]) -> EmotionScore | None:
+    if row[-1] != row[-1]:  # NaN
+        return None
+    return EmotionScore(dict(zip(EMOTIONS, row[:-1], strict=True)), row[-1])
