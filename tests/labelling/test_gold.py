@@ -45,6 +45,8 @@ def test_who_has_not_listened_has_no_vote() -> None:
     got = consensus([rating("ann", Span(2, 6, ANGRY)), rating("bob", heard=3.0)])
     assert got == (Span(0, 2, OTHER), Span(3, 6, ANGRY), Span(6, 10, OTHER))
     assert consensus([rating("ann", heard=0.0)]) == ()
+    ahead = rating("ann", Span(5, 6, ANGRY), heard=3.0)
+    assert consensus([ahead]) == (Span(0, 3, OTHER), Span(5, 6, ANGRY))
 
 
 def test_a_call_of_unknown_length_ends_with_its_last_mark() -> None:

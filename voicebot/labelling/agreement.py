@@ -130,7 +130,7 @@ def unit_labels(ratings: Sequence[Rating], *, unit: float, whole_call: bool = Fa
     """Cut a call into units and say what each rater called each.
 
     A unit has the label that covers most of it.  Units of which the caller speaks less than
-    half, and those beyond what a rater has heard, are missing.
+    half are missing, and those that a rater has neither heard nor marked.
 
     Args:
         ratings: Of one call.
@@ -147,7 +147,8 @@ def unit_labels(ratings: Sequence[Rating], *, unit: float, whole_call: bool = Fa
         cover[_LABELS.index(Label.OTHER)] = unit - cover.sum(axis=0)
         row[:] = np.argmax(np.round(cover, 6), axis=0)  # of equals the first: angry before unclear
         if rating.heard is not None:
-            row[edges[:-1] + unit / 2 > rating.heard] = MISSING
+            unheard = edges[:-1] + unit / 2 > rating.heard
+            row[unheard & (row == _LABELS.index(Label.OTHER))] = MISSING
     speech = next((r.speech for r in ratings if r.speech is not None), None)
     if speech is not None and not whole_call:
         spoken = sum((_cover(edges, start, end) for start, end in speech), np.zeros(count))

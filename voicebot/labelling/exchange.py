@@ -1,9 +1,9 @@
 """Labels from and for other programs: CSV, and label tracks of Audacity.
 
 A CSV file has the columns ``call,rater,start,end,label`` and one row a span, in
-seconds.  A last row ``other`` from the last span to where the rater stopped
-listening says how far the labels go, so that "all of it is calm" is not lost;
-without one they count for the whole call.
+seconds.  A row ``other`` up to where the rater stopped listening says how far the
+labels go, so that "all of it is calm" is not lost; without one they count for the
+whole call.
 
 A label track (Audacity: File > Export Other > Export Labels) is one call of one
 rater: ``start TAB end TAB label`` a line; lines that begin with a backslash give
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from voicebot.errors import LabelError
+from voicebot.labelling.gold import consensus
 from voicebot.labelling.spans import Label, Span, joined
 from voicebot.labelling.store import Rating, check_call, check_rater
 
@@ -38,10 +39,9 @@ def to_csv(ratings: Iterable[Rating]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for rating in ratings:
-        last = max((s.end for s in rating.spans), default=0.0)
-        limit = rating.seconds if rating.heard is None else rating.heard
-        rest = (Span(last, limit, Label.OTHER),) if limit is not None and limit > last else ()
-        for span in (*rating.spans, *rest):
+        others = [s for s in consensus([rating]) if s.label is Label.OTHER]
+        known = rating.seconds is not None or rating.heard is not None
+        for span in sorted([*rating.spans, *(others[-1:] if known else ())]):
             writer.writerow(
                 (rating.call, rating.rater, _number(span.start), _number(span.end), span.label)
             )
@@ -127,8 +127,12 @@ def _rating(path: Path, call: str, rater: str, numbered: Sequence[tuple[int, Spa
             )
     merged = joined(span for _, span in spans)
     marked = tuple(s for s in merged if s.label is not Label.OTHER)
-    limit = merged[-1].end if len(marked) < len(merged) else None
-    return Rating(call, rater, marked, seconds=limit, heard=limit)
+    if len(marked) == len(merged):
+        return Rating(call, rater, marked)
+    heard = max(s.end for s in merged if s.label is Label.OTHER)
+    for span in marked:
+        heard = span.end if span.start <= heard < span.end else heard
+    return Rating(call, rater, marked, seconds=merged[-1].end, heard=heard)
 
 
 def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What the raters of a call agree on: the labels to calibrate, train and test with.
 
-At each moment of a call every rater who has listened that far has one vote.
+At each moment of a call every rater who has listened that far, or marked it, has one vote.
 The moment is ``angry`` or ``other`` if more than half of the votes say so.  All
 else (a tie, a majority of ``unclear``, a stretch nobody has listened to) is left
 out: it lies under no span, and nothing should be judged by it.
@@ -52,7 +52,9 @@ def consensus(ratings: Sequence[Rating]) -> tuple[Span, ...]:
     spans = []
     for start, stop in pairwise(sorted(edges)):
         votes = Counter(
-            label_at(r.spans, start) for r in ratings if r.heard is None or start < r.heard
+            label
+            for label, heard in ((label_at(r.spans, start), r.heard) for r in ratings)
+            if label is not Label.OTHER or heard is None or start < heard
         )
         for label in (Label.ANGRY, Label.OTHER):
             if 2 * votes[label] > votes.total():

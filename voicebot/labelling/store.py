@@ -42,8 +42,8 @@ class Rating:
     seconds: float | None = None
     """s, length of the call; None where labels came without it"""
     heard: float | None = None
-    """s up to which the rater has listened; None for the whole call.  What lies beyond is not
-    ``other`` but unknown"""
+    """s up to which the rater has listened; None for the whole call.  What lies beyond and is not
+    marked is not ``other`` but unknown"""
     speech: tuple[tuple[float, float], ...] | None = None
     """s, start and end of the caller's utterances; None where they are not known"""
 
@@ -185,7 +185,7 @@ def check_rater(name: str) -> str:
     Raises:
         LabelError: it cannot.
     """
-    if not _RATER.fullmatch(name) or name[-1] in " .":
+    if not _RATER.fullmatch(name) or name[-1] in " ." or name == LABELS:
         raise LabelError(
             f"rater {name!r}: not a name that can be used",
             "use up to 64 letters, digits, - and _, for example --rater ann",
