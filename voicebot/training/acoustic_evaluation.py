@@ -1,168 +1,111 @@
-"""The shipped acoustic model on unseen speakers, along the path that a call takes.
-
-Clips go through the same :meth:`AcousticModel.score` as windows of a call,
-abstentions included, clean and under noises that training never heard.
-"""
+"""How good an acoustic model is on unseen speakers: what is scored, and under which conditions."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
-import numpy as np
-
-from voicebot.emotion.acoustic import AcousticModel, AcousticReading
-from voicebot.emotion.frames import RATE
-from voicebot.events import EMOTIONS
-from voicebot.training.acoustic import leave_corpora_out, training_tables
-from voicebot.training.acoustic_model import Recipe
-from voicebot.training.augmentation import CLEAN, TEST_NOISY, TRAINING, Condition, degrade
-from voicebot.training.evaluation import anger_figures, class_figures, mean_of
-from voicebot.training.report import Progress, Table
-from voicebot.training.speech_corpora import (
-    Clip,
-    for_testing,
-    read_clip,
-    read_manifest,
-    read_noises,
-)
-
-CONDITIONS: Final[Mapping[str, Condition]] = {"mu-law": CLEAN, "10 dB noise": TEST_NOISY}
+from voicebot.audio.pcm import to_float
+from voicebot.emotion.acoustic import AcousticModel
+from voicebot.errors import ModelError
+from voicebot.training import left_out
+from voicebot.training.acoustic_predictions import Request, predict
+from voicebot.training.acoustic_report import BASE, CONDITIONS, HARD, LOUD, Heard, report
+from voicebot.training.augmentation import CLEAN, active_rms
+from voicebot.training.breakdown import HAPPY, LEAST, loudest_quarter
+from voicebot.training.evaluation_report import PartReport
+from voicebot.training.predictions import join
+from voicebot.training.report import Progress
+from voicebot.training.speech_corpora import Clip, read_clip, read_manifest
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A clip and what the model said of it."""
+def evaluate(
+    data: Path,
+    model: Path,
+    *,
+    split: str = "test",
+    left_out_models: Path | None = None,
+    seed: int,
+    cache: Path,
+    workers: int,
+    progress: Progress,
+    draw: bool,
+) -> PartReport:
+    """Measure an acoustic model.
 
-    clip: Clip
-    condition: str
-    reading: AcousticReading
+    Args:
+        data: Has ``speech/`` and ``noise/``.
+        model: Model folder.
+        split: Whose speakers are judged.
+        left_out_models: Has the models trained without one corpus each; None leaves them out.
+        seed: Of all chance.
+        cache: Where scores are kept.
+        workers: Processes.
+        progress: Told how far it is.
+        draw: Whether to make pictures too.
+
+    Raises:
+        ModelError: data or a model is missing or broken, or there is nothing to measure.
+        OutputError: the cache cannot be written.
+        VoicebotError: there is no matplotlib to draw with.
+    """
+    began = time.monotonic()
+    AcousticModel.load(model)  # a broken one is told before the work
+    heard = hear(
+        data, model, split=split, left_out_models=left_out_models, seed=seed, cache=cache,
+        workers=workers, progress=progress,
+    )  # fmt: skip
+    return report(heard, split, draw=draw, began=began)
 
 
 def hear(
     data: Path,
-    clips: Sequence[Clip],
-    model: AcousticModel,
+    model: Path,
     *,
-    conditions: Mapping[str, Condition] = CONDITIONS,
-    seed: int = 0,
+    split: str,
+    left_out_models: Path | None,
+    seed: int,
+    cache: Path,
+    workers: int,
     progress: Progress,
-) -> Iterator[Heard]:
-    """Score clips under each condition.
-
-    Args:
-        data: Has ``noise/``.
-        clips: What to score.
-        model: As shipped.
-        conditions: Name to what happens on the way.
-        seed: Of the noise.
-        progress: Told how far it is.
-
-    Raises:
-        ModelError: a clip or the noise cannot be read.
-    """
-    noisy = any(c.snr_db for c in conditions.values())
-    noises = read_noises(data, for_testing) if noisy else []
-    total = len(clips) * len(conditions)
-    for number, (name, condition) in enumerate(conditions.items()):
-        for index, clip in enumerate(clips):
-            rng = np.random.default_rng((seed, number, zlib.crc32(clip.file.encode())))
-            samples = degrade(read_clip(clip.path), condition, rng, noises)
-            yield Heard(clip, name, model.score(samples, RATE, len(samples) / RATE))
-            progress("acoustic", (number * len(clips) + index + 1) / total)
-
-
-def evaluate_acoustic(data: Path, model: AcousticModel, *, seed: int, progress: Progress) -> Table:
-    """Figures of the shipped model on the test split, by corpus and condition.
-
-    Returns:
-        Row such as ``nemo, mu-law`` to the figures of :func:`anger_figures` and
-        :func:`class_figures` over the clips that were scored; ``happy_called_angry``, the share
-        of happy clips above the threshold that catches 80 % of the angry ones; and
-        ``abstained``, the share that were not scored.  The means over corpora come last.
-
-    Raises:
-        ModelError: the data is missing or broken.
-    """
-    clips = [c for c in read_manifest(data) if c.split == "test"]
-    heard = list(hear(data, clips, model, seed=seed, progress=progress))
-    rows: dict[str, dict[str, float]] = {}
-    for condition in CONDITIONS:
-        mine = []
-        for corpus in sorted({c.corpus for c in clips}):
-            chosen = [h for h in heard if h.condition == condition and h.clip.corpus == corpus]
-            rows[f"{corpus}, {condition}"] = figures = _figures(chosen)
-            mine.append(figures)
-        rows[f"mean, {condition}"] = mean_of(mine)
-    return rows
-
-
-def evaluate_unseen(
-    data: Path, *, seed: int, cache: Path | None, workers: int, progress: Progress
-) -> Table:
-    """Figures with each corpus left out of training in turn, under the training conditions.
-
-    The models are fitted anew, so this takes minutes, most of them for features that are not yet
-    in the cache.
-
-    Raises:
-        ModelError: the data is missing or broken, or the ``train`` extra is not installed.
-        OutputError: the cache cannot be written.
-    """
-    clips, tables = training_tables(
-        data, TRAINING, seed=seed, cache=cache, workers=workers, progress=progress
+) -> Heard:
+    """Score everything that the report needs; arguments and errors as :func:`evaluate`."""
+    every = read_manifest(data)
+    clips = tuple(c for c in every if c.split == split)
+    _check(clips, data, split)
+    wanted = [Request(model, clips, condition) for condition in CONDITIONS.values()]
+    wanted.append(Request(model, _loudest_happy(clips), LOUD))
+    wanted.append(Request(model, tuple(c for c in every if c.split == "dev"), CLEAN))
+    unseen = {} if left_out_models is None else {
+        name: left_out.requests(left_out_models, every, CONDITIONS[name]) for name in (BASE, HARD)
+    }  # fmt: skip
+    wanted += [request for some in unseen.values() for request in some]
+    found = iter(predict(data, wanted, seed=seed, cache=cache, workers=workers, progress=progress))
+    return Heard(
+        {name: next(found) for name in CONDITIONS},
+        next(found),
+        next(found),
+        {name: join([next(found) for _ in some]) for name, some in unseen.items()},
     )
-    left_out = leave_corpora_out(tables, clips, Recipe(), seed, progress)
-    angry = np.array([c.angry for c in clips])
-    corpus = np.array([c.corpus for c in clips])
-    names = ("mu-law", "0-20 dB noise", "cut to 1-3 s", "joined")
-    rows: dict[str, dict[str, float]] = {}
-    for number, name in enumerate(names):
-        mine: dict[str, dict[str, float]] = {}
-        for left in sorted(set(corpus)):
-            chosen = corpus == left
-            figures = anger_figures(left_out.anger[number, chosen], angry[chosen])
-            # The raw logit is not calibrated, so only what depends on the order is told.
-            mine[left] = {k: v for k, v in figures.items() if k not in ("brier", "ece")}
-            rows[f"{left} unseen, {name}"] = mine[left]
-        rows[f"mean unseen, {name}"] = mean_of(list(mine.values()))
-    return rows
 
 
-def happy_called_angry(logit: np.ndarray, emotion: np.ndarray, recall: float = 0.8) -> float | None:
-    """Share of happy clips at or above the threshold that catches this share of the angry ones.
-
-    Args:
-        logit: Anger logits, shape ``(n,)``.
-        emotion: Index of the true emotion, shape ``(n,)``.
-        recall: Share of angry clips to catch, 0-1.
-
-    Returns:
-        0-1; None if there are no happy or no angry clips.
-    """
-    angry = -np.sort(-logit[emotion == EMOTIONS.index("anger")])
-    happy = logit[emotion == EMOTIONS.index("happiness")]
-    if not len(angry) or not len(happy):
-        return None
-    caught = int(np.ceil(recall * len(angry) - 1e-9))
-    threshold = angry[max(caught, 1) - 1]
-    return float(np.mean(happy >= threshold))
+def _check(clips: Sequence[Clip], data: Path, split: str) -> None:
+    """Refuse a split of which nothing can be said."""
+    for corpus in {c.corpus for c in clips}:
+        angry = [c.angry for c in clips if c.corpus == corpus]
+        if min(angry.count(True), angry.count(False)) >= LEAST:
+            return
+    raise ModelError(
+        f"{data}: no corpus has {LEAST} angry and {LEAST} other clips in the split {split!r}: "
+        "nothing can be measured",
+        "add clips, or put more speakers into that split of the manifest",
+    )
 
 
-def _figures(heard: Sequence[Heard]) -> dict[str, float]:
-    """Figures of some readings."""
-    scored = [(h.clip, h.reading.score) for h in heard if h.reading.score is not None]
-    figures = {"abstained": 1.0 - len(scored) / len(heard)}
-    if not scored:
-        return figures
-    logit = np.array([score.anger_logit for _, score in scored])
-    emotion = np.array([clip.emotion for clip, _ in scored])
-    probabilities = np.array([[score.probabilities[e] for e in EMOTIONS] for _, score in scored])
-    figures |= anger_figures(logit, emotion == EMOTIONS.index("anger"))
-    figures |= class_figures(probabilities, emotion)
-    if (share := happy_called_angry(logit, emotion)) is not None:
-        figures["happy_called_angry"] = share
-    return figures
+def _loudest_happy(clips: Sequence[Clip]) -> tuple[Clip, ...]:
+    """The loudest quarter of each speaker's happy clips, by the level of their recordings."""
+    happy = [c for c in clips if c.emotion == HAPPY]
+    levels = [active_rms(to_float(read_clip(c.path))) for c in happy]
+    loud = loudest_quarter([c.speaker for c in happy], levels)
+    return tuple(c for c, chosen in zip(happy, loud, strict=True) if chosen)
