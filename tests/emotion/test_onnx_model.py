@@ -28,7 +28,7 @@ def make(folder: Path, kind: str = "toy", features: str = "toy/1", width: int = 
 
 
 def load(folder: Path) -> OnnxModel:
-    return load_model(folder, "toy", features="toy/1", inputs={"features": (None, 3)})
+    return load_model(folder, "toy", inputs={"toy/1": {"features": (None, 3)}})
 
 
 def test_a_good_folder_loads_and_runs(tmp_path: Path) -> None:

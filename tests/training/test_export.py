@@ -33,7 +33,7 @@ def test_derived_anger_logit_is_the_log_odds_of_the_softmax(tmp_path: Path) -> N
     )
     write_model(tmp_path / "toy", model, Calibration(), "Licence: none\n")
     x = RNG.normal(size=(6, 5)).astype("f4")
-    out = load_model(tmp_path / "toy", "toy", features="toy/1", inputs={"features": (None, 5)}).run(
+    out = load_model(tmp_path / "toy", "toy", inputs={"toy/1": {"features": (None, 5)}}).run(
         {"features": x}
     )
     z = logits(x)

@@ -29,8 +29,14 @@ SeedOption = Annotated[
 def acoustic(
     data: DataOption = Path("../shared/data"),
     out: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Model folder to write.")
-    ] = Path("models/acoustic"),
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of models to write into.")
+    ] = Path("models"),
+    small: Annotated[
+        bool,
+        typer.Option(
+            "--small", help="Only acoustic-small, by prosody alone: it needs no speech encoder."
+        ),
+    ] = False,
     seed: SeedOption = 0,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=64, help="Processes that compute features.")
@@ -39,18 +45,40 @@ def acoustic(
         Path | None,
         typer.Option("--cache", metavar="FOLDER", help="Computed features; default ~/.cache."),
     ] = None,
+    left_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--left-out-models",
+            metavar="FOLDER",
+            help="Where to leave the models that were trained without one corpus each, for "
+            "`voicebot evaluate`; default ~/.cache/voicebot/left-out.",
+        ),
+    ] = None,
 ) -> None:
-    """Train the model that listens to the voice.
+    """Train the models that listen to the voice: acoustic and acoustic-small.
 
     The folder needs speech/manifest.csv (file, corpus, language, speaker, emotion, seconds,
-    split, text) with its clips, and noise/*.ogg.
-    Example: voicebot train acoustic --data my_calls --out models/acoustic
+    split, text) with its clips, and noise/*.ogg.  The speech encoder is cut out of Whisper:
+    `voicebot models install whisper-base` first, or train with --small.
+    Features are kept in the cache, so a training that was interrupted goes on where it was.
+    Example: voicebot train acoustic --data my_calls --out models
     """
-    from voicebot.training.acoustic import train
+    from voicebot.training.acoustic import train, train_small
+    from voicebot.training.left_out import left_out_folder
 
     console = Console()
     with progress_bar(console) as progress:
-        report = train(data, out, seed=seed, progress=progress, cache=cache, workers=workers)
+        if small:
+            report = train_small(
+                data, out / "acoustic-small", seed=seed, progress=progress, cache=cache,
+                workers=workers,
+            )  # fmt: skip
+        else:
+            report = train(
+                data, out / "acoustic", seed=seed, progress=progress, cache=cache,
+                workers=workers, small=out / "acoustic-small",
+                left_out=left_out if left_out is not None else left_out_folder(),
+            )  # fmt: skip
     show(console, report)
 
 

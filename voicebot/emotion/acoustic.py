@@ -1,6 +1,10 @@
 """The model that listens to the voice: a window of speech in, a calibrated score out.
 
-It abstains rather than guess: from too little speech, from noise, from a
+Two sorts of model are known.  One takes prosodic features alone and is small enough for any
+machine; the other takes a log-mel spectrogram too, through the speech encoder in its graph,
+and is far better on strangers.  Which one a folder holds is said by its ``voicebot.features``.
+
+Either abstains rather than guess: from too little speech, from noise, from a
 clipped wave.  An abstention is a reading with its reason, never a score of zero.
 """
 
@@ -15,6 +19,7 @@ import numpy as np
 from voicebot.audio.pcm import resample
 from voicebot.emotion.features import FEATURE_SET, FEATURES, summarise
 from voicebot.emotion.frames import RATE, describe
+from voicebot.emotion.logmel import BANDS, LOG_MEL, log_mel
 from voicebot.emotion.onnx_model import OnnxModel, load_model, models_dir
 from voicebot.emotion.snr import MIN_DB, estimate_snr, flat_top_share
 from voicebot.events import EmotionScore, Pcm
@@ -22,6 +27,9 @@ from voicebot.params import Params, key
 
 KIND: Final = "acoustic"
 INPUT: Final = "features"
+MEL_INPUT: Final = "mel"
+WITH_ENCODER: Final = f"{FEATURE_SET}+{LOG_MEL}"
+"""Feature set of a model with a speech encoder: prosody and spectrogram."""
 
 
 class AcousticParams(Params):
@@ -80,8 +88,10 @@ class AcousticModel:
         model = load_model(
             folder if folder is not None else models_dir() / "acoustic",
             KIND,
-            features=FEATURE_SET,
-            inputs={INPUT: (None, len(FEATURES))},
+            inputs={
+                FEATURE_SET: {INPUT: (None, len(FEATURES))},
+                WITH_ENCODER: {INPUT: (None, len(FEATURES)), MEL_INPUT: (None, BANDS, None)},
+            },
         )
         return cls(model, params or AcousticParams())
 
@@ -106,6 +116,9 @@ class AcousticModel:
             return AcousticReading(None, "low_snr", snr_db)
         if flat_top_share(x) > p.max_clipped_share:
             return AcousticReading(None, "clipped", snr_db)
-        out = self._model.run({INPUT: summarise(frames)[np.newaxis]})
+        feeds = {INPUT: summarise(frames)[np.newaxis]}
+        if self._model.features == WITH_ENCODER:
+            feeds[MEL_INPUT] = log_mel(x)[np.newaxis]
+        out = self._model.run(feeds)
         score = self._model.calibration.score(out.probabilities[0], float(out.anger_logit[0]))
         return AcousticReading(score, None, snr_db)

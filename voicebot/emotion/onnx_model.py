@@ -126,16 +126,15 @@ def load_model(
     folder: Path,
     kind: str,
     *,
-    features: str | None = None,
-    inputs: Mapping[str, Shape] | None = None,
+    inputs: Mapping[str, Mapping[str, Shape]] | None = None,
 ) -> OnnxModel:
     """Load a model folder and check that it is what the caller needs.
 
     Args:
         folder: Holds ``model.onnx``, ``calibration.json`` and ``card.md``.
         kind: Expected ``voicebot.kind``, for instance ``acoustic`` or ``text``.
-        features: Expected feature set; None takes any (see :attr:`OnnxModel.features`).
-        inputs: Expected inputs, name to shape; None takes any.
+        inputs: For each feature set that will do, its inputs: name to shape.  None takes any (see
+            :attr:`OnnxModel.features`).
 
     Raises:
         ModelError: a file is missing or broken, or the model is another one.
@@ -159,23 +158,26 @@ def load_model(
             f"{folder}: of format {made_for}, made for a later voicebot (this one reads {FORMAT})",
             "update voicebot, or use a model of this version",
         )
-    expected = {"kind": kind, "format": FORMAT, "classes": ",".join(EMOTIONS)}
-    if features is not None:
-        expected["features"] = features
+    expected = {"kind": [kind], "format": [FORMAT], "classes": [",".join(EMOTIONS)]}
+    if inputs is not None:
+        expected["features"] = list(inputs)
     for name, wanted in expected.items():
         found = metadata.get(f"voicebot.{name}")
-        if found != wanted:
+        if found not in wanted:
             raise ModelError(
-                f"{folder}: expected a model with {name} {wanted!r}, found {found!r}", mend
+                f"{folder}: expected a model with {name} {' or '.join(map(repr, wanted))}, "
+                f"found {found!r}",
+                mend,
             )
-    _check_ends(folder, session, inputs, mend)
+    features = metadata.get("voicebot.features", "")
+    _check_ends(folder, session, inputs[features] if inputs is not None else None, mend)
     if calibration.model_sha256 not in ("", hashlib.sha256(blob).hexdigest()):
         raise ModelError(
             f"{folder}: {CALIBRATION_FILE} was made for another {MODEL_FILE} (checksum differs)",
             mend,
         )
     return OnnxModel(
-        folder, kind, metadata.get("voicebot.features", ""), calibration, metadata, session
+        folder, kind, features, calibration, metadata, session
     )
 
 

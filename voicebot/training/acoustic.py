@@ -1,4 +1,4 @@
-"""Training the acoustic model.
+"""Training the acoustic models: the one with a speech encoder, and the small one without.
 
 What is fitted is in :mod:`voicebot.training.acoustic_model`.  Corpora and emotions
 are balanced (see :func:`balanced_weights`), each clip is heard in every
@@ -6,6 +6,7 @@ condition of :data:`voicebot.training.augmentation.TRAINING`.
 
 A caller is always from a corpus that the model never saw, so the calibration
 is fitted on predictions for corpora left out of training, one after the other.
+The models that were trained for this are kept: they tell what to expect on a new line.
 
 Everything follows from the seed: the same data and seed give the same file.
 """
@@ -21,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from voicebot.emotion.calibration import ANGER, Calibration, fit_platt, fit_temperature
+from voicebot.emotion.features import FEATURES
 from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS
-from voicebot.training.acoustic_model import Fitted, Floats, Recipe, fit
+from voicebot.training.acoustic_model import SMALL, Fitted, Floats, Recipe, fit
 from voicebot.training.augmentation import TRAINING, Condition
 from voicebot.training.card import acoustic_card
 from voicebot.training.evaluation import anger_figures, mean_of
@@ -31,6 +33,7 @@ from voicebot.training.export import need_train_extra, write_model
 from voicebot.training.feature_cache import default_cache, feature_table
 from voicebot.training.report import Progress, Table, TrainReport
 from voicebot.training.speech_corpora import Clip, balanced_weights, for_training, read_manifest
+from voicebot.training.speech_encoder import encoder_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,10 @@ def train(
     workers: int = 2,
     recipe: Recipe | None = None,
     conditions: Sequence[Condition] = TRAINING,
+    small: Path | None = None,
+    left_out: Path | None = None,
 ) -> TrainReport:
-    """Train, calibrate and write the acoustic model.
+    """Train, calibrate and write the acoustic model with its speech encoder.
 
     Args:
         data: Folder with ``speech/`` and ``noise/``.
@@ -65,27 +70,102 @@ def train(
         workers: Processes for computing features.
         recipe: What is fitted.
         conditions: How each clip is heard; the first is the one that figures are given for.
+        small: Model folder for a model on prosody alone, made of the same features; None makes
+            none.
+        left_out: Folder for the models that were trained without one corpus each,
+            ``acoustic-<corpus>``; None keeps none.
 
     Raises:
-        ModelError: data is missing or unusable, or the ``train`` extra is not installed.
-        OutputError: the model folder or the cache cannot be written.
+        ModelError: data is missing or unusable, the ``train`` extra or Whisper not installed.
+        OutputError: a model folder or the cache cannot be written.
     """
     began = time.monotonic()
-    recipe = recipe or Recipe()
+    encoder = encoder_file(cache or default_cache())
+    clips, tables = training_tables(
+        data, conditions, seed=seed, cache=cache, workers=workers, progress=progress,
+        encoder=encoder,
+    )  # fmt: skip
+    work = _Work(clips, tables, recipe or Recipe(), seed, conditions, encoder)
+    figures = _finish(work, out, left_out, progress)
+    folders = [out]
+    if small is not None:
+        prosody = tables[..., : len(FEATURES)]
+        alone = _Work(clips, prosody, recipe or SMALL, seed, conditions, None)
+        short = _finish(alone, small, None, progress)
+        figures = {**figures, **{f"small: {name}": row for name, row in short.items()}}
+        folders.append(small)
+    return TrainReport(tuple(folders), figures, time.monotonic() - began)
+
+
+def train_small(
+    data: Path,
+    out: Path,
+    *,
+    seed: int,
+    progress: Progress,
+    cache: Path | None = None,
+    workers: int = 2,
+    recipe: Recipe | None = None,
+    conditions: Sequence[Condition] = TRAINING,
+) -> TrainReport:
+    """Train, calibrate and write the model on prosody alone; arguments and errors as :func:`train`.
+
+    It needs no Whisper.
+    """
+    began = time.monotonic()
     clips, tables = training_tables(
         data, conditions, seed=seed, cache=cache, workers=workers, progress=progress
     )
-    known = np.array([c.split != "test" for c in clips])
-    left_out = leave_corpora_out(tables, clips, recipe, seed, progress)
-    calibration = calibrate(left_out, clips, known)
-    progress("final model", 0.0)
-    fitted = fit(tables[:, known], [c for c in clips if c.split != "test"], recipe, seed)
-    progress("final model", 1.0)
-    figures = figures_by_corpus(fitted, left_out, calibration, tables[0], clips)
-    corpora = ",".join(sorted({c.corpus for c in clips}))
-    model = fitted.to_onnx({"voicebot.seed": str(seed), "voicebot.corpora": corpora})
-    write_model(out, model, calibration, acoustic_card(clips, figures, calibration, seed))
+    work = _Work(clips, tables, recipe or SMALL, seed, conditions, None)
+    figures = _finish(work, out, None, progress)
     return TrainReport((out,), figures, time.monotonic() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one model is made from."""
+
+    clips: Sequence[Clip]
+    tables: Floats
+    """shape ``(conditions, clips, features)``"""
+    recipe: Recipe
+    seed: int
+    conditions: Sequence[Condition]
+    encoder: Path | None
+    """None for prosody alone"""
+
+    def write(
+        self, folder: Path, fitted: Fitted, calibration: Calibration, card: str, corpora: set[str]
+    ) -> None:
+        extra = {"voicebot.seed": str(self.seed), "voicebot.corpora": ",".join(sorted(corpora))}
+        write_model(folder, fitted.to_onnx(extra, self.encoder), calibration, card)
+
+
+def _finish(work: _Work, out: Path, left_out: Path | None, progress: Progress) -> Table:
+    """Fit with each corpus left out, calibrate, fit with all, write; return the figures."""
+    clips = work.clips
+    known = np.array([c.split != "test" for c in clips])
+    unseen, models = leave_corpora_out(work.tables, clips, work.recipe, work.seed, progress)
+    calibration = calibrate(unseen, clips, known)
+    progress("final model", 0.0)
+    chosen = [c for c in clips if c.split != "test"]
+    fitted = fit(work.tables[:, known], chosen, work.recipe, work.seed)
+    progress("final model", 1.0)
+    figures = figures_by_corpus(fitted, unseen, calibration, work.tables[0], clips)
+    card = acoustic_card(
+        clips, figures, calibration, work.seed, work.conditions, encoder=work.encoder is not None
+    )
+    corpus = np.array([c.corpus for c in clips])
+    work.write(out, fitted, calibration, card, set(corpus))
+    if left_out is not None:
+        for name, model in models.items():
+            # Not even the two numbers of the calibration may come from the corpus left out.
+            without = calibrate(unseen, clips, known & (corpus != name))
+            note = f"For evaluation only: trained without {name}, as `{out.name}` otherwise.\n"
+            work.write(
+                left_out / f"acoustic-{name}", model, without, note, set(corpus) - {name}
+            )
+    return figures
 
 
 def training_tables(
@@ -96,8 +176,11 @@ def training_tables(
     cache: Path | None,
     workers: int,
     progress: Progress,
+    encoder: Path | None = None,
 ) -> tuple[list[Clip], Floats]:
     """The clips of a data folder and their features, shape ``(conditions, clips, features)``.
+
+    With an encoder its embedding follows the prosodic features.
 
     Raises:
         ModelError: data is missing or unusable, or the ``train`` extra is not installed.
@@ -109,7 +192,7 @@ def training_tables(
     tables = [
         feature_table(
             data, clips, condition, for_training, seed=seed, cache=cache or default_cache(),
-            progress=_part(progress, number, len(conditions)), workers=workers,
+            progress=_part(progress, number, len(conditions)), workers=workers, encoder=encoder,
         )
         for number, condition in enumerate(conditions)
     ]  # fmt: skip
@@ -118,8 +201,11 @@ def training_tables(
 
 def leave_corpora_out(
     tables: Floats, clips: Sequence[Clip], recipe: Recipe, seed: int, progress: Progress
-) -> LeftOut:
+) -> tuple[LeftOut, dict[str, Fitted]]:
     """Predict each corpus by a model trained on the others' training and dev clips.
+
+    Returns:
+        The predictions, and corpus to the model that was trained without it.
 
     Raises:
         ModelError: there is only one corpus.
@@ -134,10 +220,11 @@ def leave_corpora_out(
         )
     logits = np.zeros((*tables.shape[:2], len(EMOTIONS)), dtype=np.float32)
     anger = np.zeros(tables.shape[:2], dtype=np.float32)
+    models: dict[str, Fitted] = {}
     for number, name in enumerate(names):
         progress("corpora left out", number / len(names))
         rows = known & (corpus != name)
-        fitted = fit(
+        fitted = models[name] = fit(
             tables[:, rows], [c for c, r in zip(clips, rows, strict=True) if r], recipe, seed
         )
         out = np.flatnonzero(corpus == name)
@@ -146,7 +233,7 @@ def leave_corpora_out(
         logits[:, out] = class_logits.reshape(len(tables), len(out), -1)
         anger[:, out] = anger_logit.reshape(len(tables), len(out))
     progress("corpora left out", 1.0)
-    return LeftOut(logits, anger)
+    return LeftOut(logits, anger), models
 
 
 def calibrate(left_out: LeftOut, clips: Sequence[Clip], rows: npt.NDArray[np.bool_]) -> Calibration:

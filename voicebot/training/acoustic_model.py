@@ -10,16 +10,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion.acoustic import INPUT, KIND
+from voicebot.emotion.acoustic import INPUT, KIND, MEL_INPUT, WITH_ENCODER
 from voicebot.emotion.calibration import ANGER
-from voicebot.emotion.features import FEATURE_SET
+from voicebot.emotion.features import FEATURE_SET, FEATURES
+from voicebot.emotion.logmel import BANDS
 from voicebot.events import EMOTIONS
-from voicebot.training.export import Dense, Graph
+from voicebot.training.export import Dense, Graph, need_train_extra
 from voicebot.training.speech_corpora import Clip, balanced_weights
 
 Floats = npt.NDArray[np.float32]
@@ -48,6 +50,10 @@ class Recipe:
     """of the logistic regression in the log-odds of anger"""
 
 
+SMALL: Final = Recipe()
+"""For prosody alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A fitted model in plain numbers."""
@@ -71,10 +77,24 @@ class Fitted:
         anger = share * _forward(x, (self.linear,))[:, 0] + (1 - share) * odds
         return logits.astype(np.float32), anger.astype(np.float32)
 
-    def to_onnx(self, extra: dict[str, str]) -> Any:
-        """The same as an ``onnx.ModelProto``."""
+    def to_onnx(self, extra: dict[str, str], encoder: Path | None = None) -> Any:
+        """The same as an ``onnx.ModelProto``.
+
+        Args:
+            extra: More metadata.
+            encoder: Where part of the features come from, to be taken into the graph (see
+                :func:`voicebot.training.speech_encoder.encoder_file`); None where all are prosodic.
+        """
+        onnx, _ = need_train_extra()
         g = Graph()
-        x = g.node("Sub", INPUT, g.constant(self.mean))
+        inputs: dict[str, tuple[str, tuple[str | int, ...]]] = {
+            INPUT: ("float32", ("batch", len(FEATURES)))
+        }
+        x = INPUT
+        if encoder is not None:
+            inputs[MEL_INPUT] = ("float32", ("batch", BANDS, "frames"))
+            x = g.node("Concat", INPUT, g.absorb(onnx.load(encoder)), axis=1)
+        x = g.node("Sub", x, g.constant(self.mean))
         x = g.node("Div", x, g.constant(self.scale))
         bound = np.array(CLIP, dtype=np.float32)
         x = g.node("Clip", x, g.constant(-bound), g.constant(bound))
@@ -93,8 +113,8 @@ class Fitted:
         return g.finish(
             logits,
             kind=KIND,
-            features=FEATURE_SET,
-            inputs={INPUT: ("float32", ("batch", len(self.mean)))},
+            features=WITH_ENCODER if encoder is not None else FEATURE_SET,
+            inputs=inputs,
             anger_logit=anger,
             extra=extra,
         )

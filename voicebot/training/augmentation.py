@@ -86,7 +86,9 @@ LINE: Final = replace(
     loss_share=0.4,
 )
 """Everything that a line may do to a voice, mildly and at random."""
-TRAINING: Final = (CLEAN, NOISY, CROPPED, JOINED)
+ROUGH: Final = replace(LINE, snr_db=(0.0, 15.0), noise_share=1.0, loss_share=0.7, loss=(0.0, 0.08))
+"""A bad line: always noisy, most often losing packets."""
+TRAINING: Final = (CLEAN, LINE, ROUGH, CROPPED, JOINED)
 """A clip is heard in each of these ways in training."""
 
 TEST_20DB: Final = Condition((20.0, 20.0))

@@ -10,9 +10,12 @@ import numpy as np
 
 from voicebot.emotion.calibration import REFERENCE_PRIOR, Calibration
 from voicebot.emotion.features import FEATURE_SET, FEATURES
+from voicebot.emotion.logmel import LOG_MEL
 from voicebot.events import EMOTIONS
+from voicebot.training.augmentation import Condition
 from voicebot.training.report import Table
 from voicebot.training.speech_corpora import Clip
+from voicebot.training.speech_encoder import EMBEDDING, LAYERS
 
 LICENCES: Final = {
     "ravdess": "CC BY-NC-SA 4.0",
@@ -27,7 +30,13 @@ _COLUMNS: Final = ("auc", "ap", "recall_at_10", "brier", "ece", "n")
 
 
 def acoustic_card(
-    clips: Sequence[Clip], figures: Table, calibration: Calibration, seed: int
+    clips: Sequence[Clip],
+    figures: Table,
+    calibration: Calibration,
+    seed: int,
+    conditions: Sequence[Condition],
+    *,
+    encoder: bool,
 ) -> str:
     """The acoustic model's card, in Markdown.
 
@@ -36,6 +45,8 @@ def acoustic_card(
         figures: From :func:`voicebot.training.acoustic.figures_by_corpus`.
         calibration: As fitted.
         seed: Of the training run.
+        conditions: How each clip was heard.
+        encoder: Whether the model has a speech encoder, or goes by prosody alone.
     """
     corpora = sorted({c.corpus for c in clips})
     if set(corpora) & set(LICENCES):
@@ -52,18 +63,26 @@ def acoustic_card(
     parts = [
         licence,
         "For weights of your own, retrain on your own calls with one command:",
-        "`voicebot train acoustic --data YOUR_FOLDER --out models/acoustic`",
-        "# Acoustic emotion model",
-        f"Prosodic features of 0.6-8 s of telephone speech ({FEATURE_SET}: {len(FEATURES)} "
-        "values, our own numpy)\ninto a logistic regression and three small neural networks, "
-        "averaged on the log-odds of anger.\n"
+        f"`voicebot train acoustic{'' if encoder else ' --small'} --data YOUR_FOLDER`",
+        "# Acoustic emotion model" + ("" if encoder else ", small"),
+        f"0.6-8 s of telephone speech as prosodic features ({FEATURE_SET}: {len(FEATURES)} "
+        "values, our own numpy)"
+        + (
+            f"\nand as a log-mel spectrogram ({LOG_MEL}), of which the lowest {max(LAYERS)} "
+            "layers of the encoder of Whisper base\n(A. Radford et al., 2022; MIT; unchanged but "
+            f"for 8-bit weights) make {EMBEDDING} values; all"
+            if encoder
+            else ""
+        )
+        + "\ninto a logistic regression and a few small neural networks, averaged on the "
+        "log-odds of anger.\n"
         f"Outputs: probabilities of {', '.join(EMOTIONS)}, and the anger logit.",
         "## Data",
         "\n".join(_data_table(clips, corpora)),
         "Splits are speaker-independent. The weights are fitted on train and dev. Each clip is "
-        "heard clean,\nwith noise (0-20 dB), cut short and joined to a longer stretch; each time "
-        "through G.711, with the level\n+-10 dB and a tilted spectrum where it is not clean. "
-        f"Seed {seed}.",
+        f"heard in {len(conditions)} ways:\nclean, over lines with noise, rooms, lost packets, "
+        "mobile codecs, other levels, tempi and pitches, cut\nshort, and joined to a longer "
+        f"stretch; each time through G.711. Seed {seed}.",
         "## Figures",
         "Anger against the rest. *Test*: unseen speakers of the corpora that the model was "
         "trained on.\n*Unseen*: the corpus left out of training (only the two numbers of the "
@@ -71,7 +90,7 @@ def acoustic_card(
         "Brier score and calibration error at "
         f"each corpus's own share of anger; a call's scores are at {REFERENCE_PRIOR:g}.",
         "\n".join(_figure_table(figures)),
-        "`voicebot evaluate emotion` prints these again, also under noise.",
+        "`voicebot evaluate acoustic` prints these and more: by speaker, sex, noise and line.",
         "## Calibration",
         f"Platt: slope {calibration.anger.slope:.3f}, intercept {calibration.anger.intercept:.3f} "
         f"at a prior of {calibration.anger.prior:.3f}, n = {calibration.anger.n};\n"

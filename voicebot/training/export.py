@@ -77,6 +77,32 @@ class Graph:
         self.nodes.append(self._onnx.helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
+    def absorb(self, model: Any) -> str:
+        """Take in the nodes and constants of another graph, and return the name of its output.
+
+        Args:
+            model: ``onnx.ModelProto``.  Its inputs become inputs of this graph, under their own
+                names; it has one output.
+        """
+        outside = {value.name for value in model.graph.input}
+
+        def renamed(name: str) -> str:
+            return name if not name or name in outside else f"absorbed_{name}"
+
+        for node in model.graph.node:
+            copy = self._onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = renamed(node.name)
+            copy.input[:] = [renamed(name) for name in node.input]
+            copy.output[:] = [renamed(name) for name in node.output]
+            self.nodes.append(copy)
+        for constant in model.graph.initializer:
+            copy = self._onnx.TensorProto()
+            copy.CopyFrom(constant)
+            copy.name = renamed(constant.name)
+            self.constants.append(copy)
+        return renamed(model.graph.output[0].name)
+
     def dense(self, value: str, layers: Sequence[Dense]) -> str:
         """Chain layers behind ``value`` and return the last output's name."""
         for layer in layers:

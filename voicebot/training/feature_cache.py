@@ -16,23 +16,28 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion import features, frames, pitch
+from voicebot.emotion import features, frames, logmel, pitch
 from voicebot.emotion.features import FEATURE_SET, FEATURES, extract
 from voicebot.emotion.frames import RATE
+from voicebot.emotion.logmel import log_mel
 from voicebot.errors import OutputError
 from voicebot.events import Pcm
+from voicebot.onnx_session import open_session
 from voicebot.training import augmentation, low_rate_codec, packet_loss, rooms, tempo
 from voicebot.training.augmentation import Condition, degrade
 from voicebot.training.report import Progress
 from voicebot.training.speech_corpora import Clip, partners, read_clip, read_noises
+from voicebot.training.speech_encoder import EMBEDDING, EMBEDDING_OUTPUT, MEL
 
 MIN_SECONDS: Final = 0.3
 """s; a shorter clip is padded with its own end held silent, so that features exist."""
+MAX_SECONDS: Final = 8.0
+"""s; of a longer clip only the end is taken, as of a longer window of a call."""
 _CHUNK: Final = 32
 
 
@@ -44,6 +49,7 @@ class _Job:
     partner: Path | None
     condition: Condition
     seed: tuple[int, ...]
+    encoder: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ def feature_table(
     cache: Path,
     progress: Progress,
     workers: int = 2,
+    encoder: Path | None = None,
 ) -> npt.NDArray[np.float32]:
     """Features of all clips under one condition, from the cache where they are there.
 
@@ -76,16 +83,20 @@ def feature_table(
         cache: Folder for the cache, created if missing.
         progress: Told how far it is.
         workers: Processes; 1 works in this one.
+        encoder: From :func:`voicebot.training.speech_encoder.encoder_file`; its embedding follows
+            the prosodic features.  None leaves it out.
 
     Returns:
-        Shape ``(clips, len(FEATURES))``.
+        Shape ``(clips, len(FEATURES))``, or ``(clips, len(FEATURES) + EMBEDDING)``.
 
     Raises:
         ModelError: a clip or the noise cannot be read.
         OutputError: the cache cannot be written.
     """
-    path = cache / f"{FEATURE_SET.replace('/', '-')}-{_key(clips, condition, data, seed)}.npy"
-    if (table := _cached(path, (len(clips), len(FEATURES)))) is not None:
+    key = _key(clips, condition, data, seed, encoder)
+    path = cache / f"{FEATURE_SET.replace('/', '-')}-{key}.npy"
+    width = len(FEATURES) + (EMBEDDING if encoder else 0)
+    if (table := _cached(path, (len(clips), width))) is not None:
         return table
     background = _Background(data, keep_noise) if condition.snr_db else None
     other = partners(clips)
@@ -96,6 +107,7 @@ def feature_table(
             None if (mate := other[index]) is None else clips[mate].path,
             condition,
             (seed, salt, zlib.crc32(clip.file.encode())),
+            encoder,
         )
         for index, clip in enumerate(clips)
     ]
@@ -122,10 +134,28 @@ def default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "voicebot" / "features"
 
 
-def clip_features(pcm: Pcm) -> npt.NDArray[np.float32]:
-    """Features of a whole clip at 8 kHz, padded with silence to :data:`MIN_SECONDS`."""
+def clip_features(pcm: Pcm, encoder: Path | None = None) -> npt.NDArray[np.float32]:
+    """Features of the end of a clip at 8 kHz, as a call would hear it.
+
+    Args:
+        pcm: Padded with silence to :data:`MIN_SECONDS`; of more than :data:`MAX_SECONDS` only the
+            last count.
+        encoder: As in :func:`feature_table`.
+    """
     short = int(MIN_SECONDS * RATE) - len(pcm)
-    return extract(np.pad(pcm, (0, short)) if short > 0 else pcm)
+    window = np.pad(pcm, (0, short)) if short > 0 else pcm[-int(MAX_SECONDS * RATE) :]
+    prosody = extract(window)
+    if encoder is None:
+        return prosody
+    feeds = {MEL: log_mel(window)[np.newaxis]}
+    (embedding,) = _session(encoder).run([EMBEDDING_OUTPUT], feeds)
+    return np.concatenate([prosody, embedding[0]]).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _session(encoder: Path) -> Any:
+    """The encoder, loaded once by each worker."""
+    return open_session(encoder, f"delete {encoder}: it is made again")
 
 
 def _map(
@@ -146,7 +176,8 @@ def _run(background: _Background | None, job: _Job) -> npt.NDArray[np.float32]:
         partner = read_clip(job.partner)
     rng = np.random.default_rng(job.seed)
     noises = _noises(background) if background is not None else ()
-    return clip_features(degrade(read_clip(job.path), job.condition, rng, noises, partner))
+    heard = degrade(read_clip(job.path), job.condition, rng, noises, partner)
+    return clip_features(heard, job.encoder)
 
 
 @lru_cache(maxsize=1)
@@ -164,7 +195,9 @@ def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | Non
     return table if table.shape == shape and table.dtype == np.float32 else None
 
 
-def _key(clips: Sequence[Clip], condition: Condition, data: Path, seed: int) -> str:
+def _key(
+    clips: Sequence[Clip], condition: Condition, data: Path, seed: int, encoder: Path | None
+) -> str:
     """Digest of everything that the values depend on."""
     digest = hashlib.sha256()
     for module in (
@@ -183,5 +216,8 @@ def _key(clips: Sequence[Clip], condition: Condition, data: Path, seed: int) -> 
         digest.update(f"{clip.file} {clip.speaker} {clip.emotion} {stat.st_size}\n".encode())
     for noise in sorted((data / "noise").glob("*.ogg")):
         digest.update(f"{noise.name} {noise.stat().st_size}\n".encode())
+    if encoder is not None:
+        digest.update(Path(logmel.__file__ or "").read_bytes())
+        digest.update(encoder.read_bytes())
     digest.update(repr((condition, seed, FEATURE_SET)).encode())
     return digest.hexdigest()[:16]
