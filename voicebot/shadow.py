@@ -25,7 +25,7 @@ from voicebot.emotion.calibration import read_calibration
 from voicebot.emotion.comparison import Comparison
 from voicebot.emotion.ledger import Ledger, Pair
 from voicebot.emotion.listener import EmotionParams
-from voicebot.emotion.live_models import LiveModels, step_back
+from voicebot.emotion.live_models import LiveModels
 from voicebot.emotion.pointer import MAX_SHADOWS, ModelId
 from voicebot.errors import ModelError, VoicebotError
 from voicebot.escalation.escalation import EscalationParams
@@ -182,7 +182,6 @@ class Shadow(Closing):
     # ------------------------------------------------------------ in the thread
 
     def _work(self) -> None:
-        step_back()
         try:
             while not self._closing:
                 if item := self._queue.get():

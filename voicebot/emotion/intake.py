@@ -86,11 +86,12 @@ def _free(model: ModelId, store: Store | None) -> None:
 
 
 def _same(installed: Path, staging: Path) -> bool:
-    """Whether an installed version is the model in ``staging``, byte for byte."""
+    """Whether an installed version has the very files that are in ``staging``."""
+    files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
     return all(
-        (installed / name).is_file()
-        and digest(installed / name, "sha256") == digest(staging / name, "sha256")
-        for name in (MODEL_FILE, CALIBRATION_FILE, CARD_FILE)
+        (installed / file).is_file()
+        and digest(installed / file, "sha256") == digest(staging / file, "sha256")
+        for file in files
     )
 
 
