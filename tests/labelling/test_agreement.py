@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.errors import LabelError
@@ -70,6 +70,7 @@ VALUES = st.integers(2, 4).flatmap(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(VALUES)
 def test_alpha_by_its_definition(columns: list[list[int]]) -> None:
     """Against observed and expected disagreement counted pair by pair."""

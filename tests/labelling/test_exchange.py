@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.errors import LabelError
@@ -43,6 +43,7 @@ def written(text: str) -> Path:
     return Path(file.name)
 
 
+@settings(deadline=None, max_examples=60)
 @given(ratings())
 def test_csv_there_and_back(given_ratings: list[Rating]) -> None:
     path = written(to_csv(given_ratings))
@@ -57,6 +58,7 @@ def test_csv_there_and_back(given_ratings: list[Rating]) -> None:
             assert after.done or not before.done
 
 
+@settings(deadline=None, max_examples=60)
 @given(ratings(), st.booleans())
 def test_audacity_there_and_back(given_ratings: list[Rating], comma: bool) -> None:
     for rating in given_ratings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.labelling.spans import Label, Span, clipped, joined, label_at, paint
@@ -31,6 +31,7 @@ def painted(spans: list[Span]) -> tuple[Span, ...]:
     return out
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_spans())
 def test_the_last_coat_shows(spans: list[Span]) -> None:
     out = painted(spans)
@@ -40,6 +41,7 @@ def test_the_last_coat_shows(spans: list[Span]) -> None:
         assert label_at(out, t) is (coats[-1] if coats else Label.OTHER)
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_spans())
 def test_spans_stay_in_order_apart_and_joined(spans: list[Span]) -> None:
     out = painted(spans)

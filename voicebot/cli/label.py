@@ -204,11 +204,13 @@ def export(
         typer.Option("--out", metavar="PATH", help="CSV file (default stdout); folder of tracks."),
     ] = None,
 ) -> None:
-    """Write labels for other programs.  For example:
+    """Write labels for other programs: CSV, or a label track for each call.
 
-    voicebot label export calls/ --out labels.csv
+    For example:
 
-    voicebot label export calls/ --format audacity --out tracks/
+      voicebot label export calls/ --out labels.csv
+
+      voicebot label export calls/ --format audacity --out tracks/
     """
     ratings = LabelStore(labels_folder(folder)).ratings()
     err = Console(stderr=True, highlight=False, soft_wrap=True)

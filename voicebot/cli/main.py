@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 import voicebot
-from voicebot.cli import bench, config, evaluate, label, listen, models, outbox, run, train
+from voicebot.cli import bench, config, corpora, evaluate, label, listen, models, outbox, run, train
 from voicebot.errors import VoicebotError
 
 DEBUG = "VOICEBOT_DEBUG"
@@ -34,6 +34,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(label.app, name="label")
+app.add_typer(corpora.app, name="corpora")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(bench.app, name="bench")

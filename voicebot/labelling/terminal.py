@@ -9,8 +9,10 @@ import sys
 import termios
 import time
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from types import TracebackType
 from typing import Final, Self
 
@@ -109,18 +111,18 @@ def picture(
     if desk.begun is not None and desk.begun[1] != cursor:
         first, last = sorted((desk.begun[1], cursor))
         spans = [Span(first, last, desk.begun[0]), *spans]
-    wave, marks, said = Text(), Text(), Text()
+    wave: list[tuple[str, str]] = []  # character and style
+    marks, said = list(wave), ""
     for column in range(width):
         t = start + (column + 0.5) * step
         here = start + column * step <= cursor < start + (column + 1) * step
         label = label_at(spans, t)
         value = values[column] if column < len(values) else 0.0
         block = _BLOCKS[min(8, round(value / top * 8))]
-        wave.append(block, style="reverse" if here else _STYLES[label] or "cyan")
+        wave.append((block, "reverse" if here else _STYLES[label] or "cyan"))
         mark = {Label.ANGRY: "A", Label.UNCLEAR: "U", Label.OTHER: "·"}[label]
-        marks.append("^" if here else mark, style=_STYLES[label] or "dim")
-        spoken = any(s <= t < e for s, e in desk.speech)
-        said.append("─" if spoken else " ", style="dim")
+        marks.append(("^" if here else mark, _STYLES[label] or "dim"))
+        said += "─" if any(s <= t < e for s, e in desk.speech) else " "
     left, right = clock(start), clock(start + length)
     times = Text(left + " " * max(1, width - len(left) - len(right)) + right, style="dim")
     playing = "playing" if desk.player is not None and desk.player.playing else "paused"
@@ -129,7 +131,14 @@ def picture(
     if utterance is not None:
         at.append(f", in the utterance {clock(utterance[0])}-{clock(utterance[1])}")
     marked = [f"{clock(s.start)}-{clock(s.end)} {s.label}" for s in desk.spans]
-    lines = [wave, marks, said, times, at, Text("marked: " + (", ".join(marked) or "nothing"))]
+    lines = [
+        _styled(wave),
+        _styled(marks),
+        Text(said, style="dim"),
+        times,
+        at,
+        Text("marked: " + (", ".join(marked) or "nothing")),
+    ]
     if desk.fault:
         lines.append(Text(f"not saved: {desk.fault}", style="bold red"))
     lines.append(Text(desk.message, style="yellow"))
@@ -137,8 +146,21 @@ def picture(
     return Group(*lines)
 
 
+def _styled(characters: Sequence[tuple[str, str]]) -> Text:
+    """One piece of text for each run of one style, so that drawing over a slow line is quick."""
+    return Text.assemble(
+        *(
+            ("".join(character for character, _ in run), style)
+            for style, run in groupby(characters, key=lambda pair: pair[1])
+        )
+    )
+
+
 class Keys:
     """Keys of a terminal as they are pressed, without Enter; restores the terminal."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str] = deque()
 
     def __enter__(self) -> Self:
         """Take the terminal over."""
@@ -157,16 +179,19 @@ class Keys:
         """Give it back as it was."""
         termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
-    def read(self) -> list[str | float]:
-        """What was pressed within 0.1 s; ``q`` where the terminal has gone."""
-        if not select.select([self._fd], [], [], _TICK_SECONDS)[0]:
-            return []
-        data = os.read(self._fd, 64)
-        return list(_decoded(self._decoder.decode(data))) if data else ["q"]
+    def read(self) -> str | float | None:
+        """The next key, or None if none comes in 0.1 s; ``q`` where the terminal has gone."""
+        if not self._waiting and select.select([self._fd], [], [], _TICK_SECONDS)[0]:
+            data = os.read(self._fd, 64)
+            self._waiting.extend(_decoded(self._decoder.decode(data)) if data else "q")
+        return self._waiting.popleft() if self._waiting else None
 
 
 class LineKeys:
     """Keys from lines of standard input, as they are piped in."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str | float] = deque()
 
     def __enter__(self) -> Self:
         """Nothing has to be taken over."""
@@ -180,10 +205,12 @@ class LineKeys:
     ) -> None:
         """Nothing has to be given back."""
 
-    def read(self) -> list[str | float]:
-        """The keys of the next line; ``q`` at the end."""
-        line = sys.stdin.readline() if sys.stdin is not None else ""
-        return keys_of(line) if line else ["q"]
+    def read(self) -> str | float | None:
+        """The next key, or None for an empty line; ``q`` at the end."""
+        if not self._waiting:
+            line = sys.stdin.readline() if sys.stdin is not None else ""
+            self._waiting.extend(keys_of(line) if line else "q")
+        return self._waiting.popleft() if self._waiting else None
 
 
 def _decoded(text: str) -> Iterator[str]:
@@ -208,15 +235,13 @@ def _open(
     for warning in audio.warnings:
         console.print(warning, markup=False, style="yellow")
     player: Player | None = None
-    trouble = ""
     if sound:
         try:
             player = open_player(audio)
         except DeviceError as err:
-            trouble = str(err)
+            console.print(str(err), markup=False, style="yellow")
     try:
         desk = Desk(session, call, player)
-        desk.message = trouble
         yield desk
         desk.leave()
     finally:
@@ -243,13 +268,13 @@ def _label(
         drawn = time.monotonic()
         try:
             while True:
-                for key in keys.read():
-                    if isinstance(key, float):
-                        desk.go(key)
-                    elif (outcome := desk.press(key)) is not Outcome.STAY:
-                        return outcome
-                    elif desk.fault and isinstance(keys, LineKeys):
-                        return Outcome.QUIT  # nobody is there to see it and try again
+                key = keys.read()
+                if isinstance(key, float):
+                    desk.go(key)
+                elif key is not None and (outcome := desk.press(key)) is not Outcome.STAY:
+                    return outcome
+                if desk.fault and isinstance(keys, LineKeys):
+                    return Outcome.QUIT  # nobody is there to see it and try again
                 desk.tick()
                 if time.monotonic() - drawn >= _TICK_SECONDS or not console.is_terminal:
                     live.update(view(), refresh=console.is_terminal)

@@ -33,8 +33,10 @@ LABELS: Final = {
     "neutral": "neutral", "calm": "neutral",
     "sad": "sadness", "sadness": "sadness",
     "surprised": "surprise", "surprise": "surprise",
+    "other": "neutral",
 }  # fmt: skip
-"""Label in a manifest to one of ``EMOTIONS``."""
+"""Label in a manifest to one of ``EMOTIONS``.  ``other`` is what is marked in calls of one's own:
+not angry, and nobody said what; most of it is neutral by far."""
 SPLITS: Final = ("train", "dev", "test")
 _COLUMNS: Final = ("file", "corpus", "language", "speaker", "emotion", "seconds", "split")
 _MEND: Final = (
@@ -68,35 +70,71 @@ class Clip:
         return EMOTIONS[self.emotion] == "anger"
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong with a corpus."""
+
+    what: str
+    """names the file and row"""
+    mend: str
+    fatal: bool = True
+    """whether nothing can be trained on the corpus as it is"""
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.mend})"
+
+
 def read_manifest(data: Path) -> list[Clip]:
     """Read the labelled clips of a data folder.
 
     Raises:
         ModelError: no manifest, a missing column, an unknown label or split, a missing file, or
-            one speaker in two splits.
+            one speaker in two splits; the first of all problems.
+    """
+    clips, problems = scan_manifest(data)
+    if problems:
+        raise ModelError(problems[0].what, problems[0].mend)
+    return clips
+
+
+def scan_manifest(data: Path) -> tuple[list[Clip], list[Problem]]:
+    """Read the labelled clips of a data folder, and all that is wrong with its manifest.
+
+    Returns:
+        The clips of the sound rows, and the problems.
+
+    Raises:
+        ModelError: there is no manifest, it cannot be read, or it has no rows or lacks a column.
     """
     path = data / "speech" / "manifest.csv"
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restval="")
             if missing := [c for c in _COLUMNS if c not in (reader.fieldnames or ())]:
                 raise ModelError(f"{path}: no column {missing[0]!r}", _MEND)
-            clips = [_clip(path, number, row) for number, row in enumerate(reader, start=2)]
+            found = [_clip(path, number, row) for number, row in enumerate(reader, start=2)]
     except FileNotFoundError:
         raise ModelError(f"{path}: no labelled speech", _MEND) from None
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise ModelError(f"{path}: {err}", _MEND) from err
-    if not clips:
+    if not found:
         raise ModelError(f"{path}: no clips", _MEND)
-    split_of: dict[str, str] = {}
+    clips = [clip for clip in found if isinstance(clip, Clip)]
+    problems = [problem for problem in found if isinstance(problem, Problem)]
+    splits: dict[str, list[str]] = defaultdict(list)
     for clip in clips:
-        if split_of.setdefault(clip.speaker, clip.split) != clip.split:
-            raise ModelError(
-                f"{path}: speaker {clip.speaker!r} is in the splits "
-                f"{split_of[clip.speaker]!r} and {clip.split!r}",
-                "give each speaker one split",
+        if clip.split not in splits[clip.speaker]:
+            splits[clip.speaker].append(clip.split)
+    for speaker, among in splits.items():
+        if len(among) > 1:
+            problems.append(
+                Problem(
+                    f"{path}: speaker {speaker!r} is in the splits "
+                    f"{' and '.join(repr(split) for split in among)}",
+                    "give each speaker one split",
+                )
             )
-    return clips
+    return clips, problems
 
 
 def read_clip(path: Path) -> Pcm:
@@ -182,29 +220,27 @@ def for_testing(name: str) -> bool:
     return not for_training(name)
 
 
-def _clip(manifest: Path, number: int, row: dict[str, str]) -> Clip:
-    """Check one line of a manifest."""
+def _clip(manifest: Path, number: int, row: dict[str, str]) -> Clip | Problem:
+    """One line of a manifest, or what is wrong with it."""
     emotion = LABELS.get(row["emotion"].strip().lower())
     if emotion is None:
-        raise ModelError(
+        return Problem(
             f"{manifest}:{number}: unknown emotion {row['emotion']!r}",
             f"use one of {', '.join(LABELS)}",
         )
     if row["split"] not in SPLITS:
-        raise ModelError(
+        return Problem(
             f"{manifest}:{number}: unknown split {row['split']!r}", "use train, dev or test"
         )
     path = manifest.parent / row["file"]
     if not path.is_file():
-        raise ModelError(
+        return Problem(
             f"{manifest}:{number}: no file {path}", "restore it or drop it from the manifest"
         )
     try:
         seconds = float(row["seconds"])
-    except (TypeError, ValueError):
-        raise ModelError(
-            f"{manifest}:{number}: seconds is {row['seconds']!r}", "give a number"
-        ) from None
+    except ValueError:
+        return Problem(f"{manifest}:{number}: seconds is {row['seconds']!r}", "give a number")
     return Clip(
         path, row["file"], row["corpus"], row["language"], row["speaker"], EMOTIONS.index(emotion),
         seconds, row["split"], row.get("text") or "",
