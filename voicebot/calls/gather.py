@@ -1,14 +1,14 @@
 """A set of calls, assembled and heard once, kept in the cache.
 
-The set is cut into shards of a few calls, each computed by one of several processes and
-kept under a key of everything it depends on: a longer set, or one that was
-interrupted, takes up where the last one ended.  What comes after the scores
-(fusion, baseline, evidence, policy) is not part of the key, for it is replayed.
+The set is cut into shards of a few calls, each computed by one of several processes and kept under
+a key of everything it depends on: a longer set, or one that was interrupted, takes up where
+the last one ended.  Utterances are kept apart from scores, so that another model hears the same
+calls at half the cost; what comes after the scores (fusion, baseline, evidence, policy) is replayed
+and no part of a key.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -16,16 +16,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
-import voicebot
 from voicebot.bench import silent
-from voicebot.calls import store
+from voicebot.calls import keys, store
 from voicebot.calls.assemble import PATTERN, Role, assemble, cast
-from voicebot.calls.listen import hear, settled_only
+from voicebot.calls.listen import Utterance, find_utterances, hear, settled_only
 from voicebot.calls.record import Heard
 from voicebot.config import Config
 from voicebot.emotion.acoustic import AcousticModel
 from voicebot.emotion.frames import RATE
-from voicebot.emotion.onnx_model import CARD_FILE, models_dir
+from voicebot.emotion.onnx_model import models_dir
 from voicebot.engine import NO_LANGUAGE, Engine
 from voicebot.errors import ModelError, OutputError
 from voicebot.events import Pcm
@@ -42,15 +41,6 @@ from voicebot.training.speech_corpora import (
 
 SHARD: Final = len(PATTERN)
 """Calls computed and kept together."""
-_CODE: Final = (
-    "audio/pcm.py", "audio/g711.py", "call.py", "calls/assemble.py", "calls/listen.py",
-    "calls/record.py", "calls/store.py", "emotion", "speech/endpointing.py", "speech/vad.py",
-    "training/augmentation.py", "training/low_rate_codec.py", "training/packet_loss.py",
-    "training/rooms.py", "training/tempo.py", "training/speech_corpora.py",
-)  # fmt: skip
-"""What the scores depend on, below ``voicebot/``."""
-_AFTER: Final = ("baseline.py", "fusion.py")
-"""Modules of ``emotion`` that come after the scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +71,12 @@ class CallSet:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What a worker needs to hear calls; told apart by its key alone."""
+    """What a worker needs to hear calls; told apart by its keys alone."""
 
     key: str
+    """of the observations"""
+    utterances_key: str
+    """of the utterances, which do not depend on the emotion models"""
     calls: CallSet = field(compare=False)
     models: Mapping[str, Path] = field(compare=False)
     """corpus to the model that listens to it"""
@@ -106,13 +99,14 @@ def gather(calls: CallSet, progress: Progress, workers: int = 2) -> list[Heard]:
     """
     clips = _clips(calls)
     models = _models(calls, {c.corpus for c in clips})
-    setting = _Setting(_key(calls, clips, models), calls, models)
+    utterances_key = keys.of_utterances(calls.data, clips, calls.config, calls.seed)
+    key = keys.of_observations(utterances_key, models, calls.config, calls.language)
+    setting = _Setting(key, utterances_key, calls, models)
     roles = cast(clips, -(-calls.count // SHARD) * SHARD)
-    folder = calls.cache_folder / "calls"
-    paths = [folder / f"{setting.key}-{n:04d}.npz" for n in range(len(roles) // SHARD)]
+    paths = [_path(calls, key, n) for n in range(len(roles) // SHARD)]
     shards = {path: kept for path in paths if (kept := store.load(path)) is not None}
     jobs = [
-        (path, n * SHARD, tuple(roles[n * SHARD : (n + 1) * SHARD]))
+        (path, n, tuple(roles[n * SHARD : (n + 1) * SHARD]))
         for n, path in enumerate(paths)
         if path not in shards
     ]
@@ -137,15 +131,30 @@ def _map(setting: _Setting, jobs: Sequence[_Job], workers: int) -> Iterator[Path
 
 def _run(setting: _Setting, job: _Job) -> Path:
     """Hear the calls of one shard and keep them."""
-    path, first, roles = job
+    path, shard, roles = job
     engine, models, noises = _opened(setting)
-    heard = []
-    for number, role in enumerate(roles, start=first):
-        made = assemble(role, number, setting.calls.seed, _read, noises)
-        model = models[role.clips[0].corpus]
-        heard.append(hear(engine, model, made.facts, made.pcm, RATE))
+    calls = setting.calls
+    made = [
+        assemble(role, shard * SHARD + n, calls.seed, _read, noises) for n, role in enumerate(roles)
+    ]
+    known: Sequence[tuple[Utterance, ...] | None] = [None] * len(made)
+    if calls.language == NO_LANGUAGE:
+        where = _path(calls, f"utterances-{setting.utterances_key}", shard)
+        found = store.load_utterances(where)
+        if found is None:
+            found = [find_utterances(calls.config, one.pcm, RATE) for one in made]
+            store.save_utterances(where, found)
+        known = found
+    heard = [
+        hear(engine, models[one.facts.corpus], one.facts, one.pcm, RATE, utterances)
+        for one, utterances in zip(made, known, strict=True)
+    ]
     store.save(path, heard)
     return path
+
+
+def _path(calls: CallSet, key: str, shard: int) -> Path:
+    return calls.cache_folder / "calls" / f"{key}-{shard:04d}.npz"
 
 
 def _loaded(path: Path) -> list[Heard]:
@@ -223,43 +232,3 @@ def _models(calls: CallSet, corpora: set[str]) -> dict[str, Path]:
                 "`voicebot train acoustic` leaves such models there; run it with the same --cache",
             )
     return models
-
-
-def _key(calls: CallSet, clips: Sequence[Clip], models: Mapping[str, Path]) -> str:
-    """Digest of everything that the observations depend on."""
-    digest = hashlib.sha256()
-    for path in _sources(words=calls.language != NO_LANGUAGE):
-        digest.update(path.read_bytes())
-    for corpus, folder in sorted(models.items()):
-        digest.update(f"{corpus} ".encode() + _content(folder))
-    if calls.language != NO_LANGUAGE:
-        digest.update(_content(models_dir() / f"text-{calls.language}"))
-    for clip in clips:
-        size = clip.path.stat().st_size
-        digest.update(f"{clip.file} {clip.speaker} {clip.emotion} {size}\n".encode())
-    for noise in sorted((calls.data / "noise").glob("*.ogg")):
-        digest.update(f"{noise.name} {noise.stat().st_size}\n".encode())
-    config = calls.config
-    heard = (config.vad, config.endpointing, config.emotion.windows, config.emotion.acoustic)
-    said = (config.stt, config.emotion.text) if calls.language != NO_LANGUAGE else ()
-    digest.update(repr((heard, said, calls.split, calls.seed, calls.language)).encode())
-    return digest.hexdigest()[:16]
-
-
-def _sources(words: bool) -> list[Path]:
-    """The modules that the observations depend on."""
-    root = Path(voicebot.__file__).parent
-    named = [root / name for name in (*_CODE, *(("speech",) if words else ()))]
-    files = {f for path in named for f in (path.glob("*.py") if path.is_dir() else (path,))}
-    return sorted(
-        f for f in files if f.is_file() and not (f.parent.name == "emotion" and f.name in _AFTER)
-    )
-
-
-def _content(folder: Path) -> bytes:
-    """Digest of a model folder, its card apart."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
-        if path.is_file() and path.name != CARD_FILE:
-            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.digest()

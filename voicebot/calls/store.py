@@ -6,12 +6,15 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
+from dataclasses import astuple, fields
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from voicebot.calls.listen import Utterance
 from voicebot.calls.record import Facts, Heard, Observation
 from voicebot.errors import OutputError
 from voicebot.events import EMOTIONS, EmotionScore
@@ -22,6 +25,8 @@ _NUMBERS: Final = (
 )  # fmt: skip
 _SCORES: Final = ("voice", "words")
 """Their fusion is no part of it: it is made again with the settings in force."""
+
+_BROKEN: Final = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 Column = npt.NDArray[Any]
 
@@ -43,15 +48,7 @@ def save(path: Path, calls: Sequence[Heard]) -> None:
     for name in _SCORES:
         rows = [_row(getattr(o, name)) for o in seen]
         columns[name] = np.array(rows, dtype=np.float64).reshape(len(seen), len(EMOTIONS) + 1)
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(part, **cast(Any, columns))
-        part.replace(path)
-    except OSError as err:
-        raise OutputError(
-            f"{path}: {err.strerror or err}", "free some space or choose another --cache"
-        ) from err
+    _write(path, columns)
 
 
 def load(path: Path) -> list[Heard] | None:
@@ -66,8 +63,49 @@ def load(path: Path) -> list[Heard] | None:
             Heard(fact, tuple(observations[end - count : end]))
             for fact, count, end in zip(facts, columns["count"], ends, strict=True)
         ]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except _BROKEN:
         return None
+
+
+def save_utterances(path: Path, calls: Sequence[Sequence[Utterance]]) -> None:
+    """Write where the utterances of some calls lie.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    rows = [astuple(one) for call in calls for one in call]
+    _write(
+        path,
+        {
+            "count": np.array([len(call) for call in calls], dtype=np.int64),
+            "rows": np.array(rows, dtype=np.float64).reshape(len(rows), len(fields(Utterance))),
+        },
+    )
+
+
+def load_utterances(path: Path) -> list[tuple[Utterance, ...]] | None:
+    """Read what :func:`save_utterances` wrote; None if it is not there or broken."""
+    try:
+        with np.load(path) as file:
+            counts, rows = file["count"].tolist(), file["rows"].tolist()
+        found = [Utterance(*row[:5], int(row[5])) for row in rows]
+    except _BROKEN:
+        return None
+    ends = accumulate(counts)
+    return [tuple(found[end - n : end]) for n, end in zip(counts, ends, strict=True)]
+
+
+def _write(path: Path, columns: dict[str, Column]) -> None:
+    """Write a file that appears whole or not at all."""
+    part = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(part, **cast(Any, columns))
+        part.replace(path)
+    except OSError as err:
+        raise OutputError(
+            f"{path}: {err.strerror or err}", "free some space or choose another --cache"
+        ) from err
 
 
 def _observations(columns: dict[str, Column]) -> list[Observation]:
