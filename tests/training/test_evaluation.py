@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from voicebot.training.evaluation import anger_figures, class_figures, recall_at
+from voicebot.emotion.calibration import REFERENCE_LOGIT
+from voicebot.training.evaluation import (
+    anger_figures,
+    best_guess,
+    calibration_figures,
+    class_figures,
+)
 
 
 def test_a_perfect_and_a_useless_model() -> None:
@@ -23,16 +30,33 @@ def test_one_kind_has_no_figures() -> None:
     assert anger_figures(np.zeros(3), np.ones(3)) == {}
 
 
-def test_recall_keeps_to_the_false_positive_rate() -> None:
-    logit = np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0])
-    angry = np.array([1, 0, 1, 0, 0, 0])
-    assert recall_at(logit, angry, 0.0) == 0.5
-    assert recall_at(logit, angry, 0.25) == 1.0
-    # a tie between an angry and a calm clip cannot be cut in two
-    assert recall_at(np.array([1.0, 1.0, 0.0]), np.array([1, 0, 0]), 0.1) == 0.0
+def test_calibration_at_the_share_here_and_at_the_reference() -> None:
+    angry = np.array([1] * 4 + [0] * 4)
+    # A model that says the reference prior of everything is right about a call ...
+    figures = calibration_figures(np.full(8, REFERENCE_LOGIT), angry)
+    assert figures["share"] == 0.5
+    assert figures["confidence"] == pytest.approx(0.2)
+    assert figures["ece_reference"] == pytest.approx(0.0)
+    assert figures["brier_reference"] == pytest.approx(0.2 * 0.8)
+    # ... and of this set, once the prior is moved.
+    assert figures["ece"] == pytest.approx(0.0)
+    assert figures["brier"] == pytest.approx(0.25)
+    assert calibration_figures(np.zeros(3), np.zeros(3)) == {}
 
 
 def test_emotions_that_a_corpus_lacks_are_no_mistakes() -> None:
     probabilities = np.array([[0.3, 0.6, 0, 0, 0.1, 0, 0], [0.1, 0.6, 0, 0, 0.3, 0, 0]])
     figures = class_figures(probabilities, np.array([0, 4]))
-    assert figures == {"accuracy": pytest.approx(1.0), "macro_f1": pytest.approx(1.0)}
+    assert figures == {
+        "accuracy": pytest.approx(1.0), "uar": pytest.approx(1.0), "macro_f1": pytest.approx(1.0)
+    }  # fmt: skip
+
+
+def test_unweighted_recall_and_macro_f1_as_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.choice([0, 3, 4], size=60, p=[0.7, 0.2, 0.1])
+    probabilities = rng.dirichlet(np.ones(7), size=60)
+    guess = best_guess(probabilities, truth)
+    figures = class_figures(probabilities, truth)
+    assert figures["uar"] == pytest.approx(balanced_accuracy_score(truth, guess))
+    assert figures["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))

@@ -58,8 +58,8 @@ def command(
     Example: voicebot evaluate acoustic --left-out --html report.html --json figures.json
     """
     from voicebot.training.acoustic_evaluation import evaluate
-    from voicebot.training.acoustic_predictions import predictions_cache
     from voicebot.training.left_out import left_out_folder
+    from voicebot.training.score_cache import predictions_cache
 
     if split not in SPLITS:
         raise ModelError(f"--split {split}: unknown", f"use {', '.join(SPLITS)}")

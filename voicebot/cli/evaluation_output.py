@@ -79,6 +79,7 @@ def show(
         console.print(line, highlight=False, markup=False)
     for table in report.tables:
         console.print()
+        console.print(table.title, style="bold", highlight=False, markup=False)
         console.print(terminal_table(table))
         if table.note:
             console.print(f"  {table.note}", style="dim", highlight=False, markup=False)
@@ -97,7 +98,7 @@ def show(
 
 def terminal_table(table: FigureTable) -> RichTable:
     """A table that fits 80 columns as long as its row names do."""
-    shown = RichTable(title=table.title, box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
     shown.add_column("", overflow="fold", max_width=30)
     for key in table.columns:
         shown.add_column(table.column(key).heading, justify="right", no_wrap=True)

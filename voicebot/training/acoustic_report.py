@@ -137,7 +137,8 @@ def report(heard: Heard, split: str, *, draw: bool, began: float) -> PartReport:
     return PartReport(
         "acoustic", "Voice: anger of unseen speakers",
         _summary(corpora, lines, confusers, speakers, calibration, heard.left_out),
-        tuple(t for t in tables if t.rows), shots, _NOTES, time.monotonic() - began,
+        tuple(t for t in tables if t.rows), shots, (*_NOTES, *lone_voices(base)),
+        time.monotonic() - began,
     )  # fmt: skip
 
 
@@ -177,6 +178,26 @@ def confuser_table(base: Predictions, loud: Predictions) -> Table:
 
     found = {name: figures for name, figures in by("corpus", base, row).items() if figures}
     return {**found, "mean": row(base)} if found else {}
+
+
+def lone_voices(predictions: Predictions) -> list[str]:
+    """Sentences on corpora whose anger is mostly one voice that is hardly ever anything else.
+
+    There the AUC tells that voice from the others as much as anger from the rest.
+    """
+    out = []
+    for part in breakdown.corpora(predictions):
+        names, counts = np.unique(anger_only(part).speaker, return_counts=True)
+        if not len(names):
+            continue
+        name, count = str(names[np.argmax(counts)]), int(counts.max())
+        others = np.count_nonzero((part.speaker == name) & ~part.angry)
+        if count > counts.sum() / 2 and others < breakdown.LEAST:
+            out.append(
+                f"In {part.corpus[0]}, {count} of {counts.sum()} angry clips are of {name}, who "
+                f"has {others} others: its figures tell that voice from the rest as much as anger."
+            )
+    return out
 
 
 def left_out_tables(left_out: Mapping[str, Predictions]) -> list[FigureTable]:
@@ -228,7 +249,11 @@ def _summary(
     ]
     for name in list(speakers)[:1]:
         row = speakers[name]
-        out.append(f"Worst speaker: {name}, AUC {row['auc']:.3f} over {row['n']:.0f} clips.")
+        within = np.mean([other["auc"] for other in speakers.values()])
+        out.append(
+            f"Worst speaker: {name}, AUC {row['auc']:.3f} over {row['n']:.0f} clips; within one "
+            f"speaker it is {within:.3f} on average."
+        )
     hard = lines[HARD]
     if "drop" in hard:
         out.append(

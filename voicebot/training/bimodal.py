@@ -1,10 +1,10 @@
-"""Voice and words of the same clip: what the fusion gains.
+"""Voice and words of the same clip, to see what their fusion gains.
 
 Two kinds of pairs:
 
 * **real**: Korean clips of ``ko`` whose speakers read emotional scripts, so
   voice and words agree.  The words are the script, or what the Korean
-  recogniser hears of it at 8 kHz, with the confidence it gives.
+  recogniser hears of it over the same line, with the confidence it gives.
 * **drawn**: a clip of any corpus with a text of the same emotion drawn from
   the test split of a text corpus, its words corrupted as by a recogniser.
   This *assumes* that voice and words are independent given the emotion, which
@@ -21,22 +21,15 @@ from typing import Final
 
 import numpy as np
 
-from voicebot.emotion.acoustic import AcousticModel, AcousticReading
-from voicebot.emotion.calibration import REFERENCE_LOGIT
-from voicebot.emotion.fusion import FusionParams, fuse
 from voicebot.emotion.text import TextModel
 from voicebot.emotion.text_features import normalise
 from voicebot.events import EMOTIONS, EmotionScore
-from voicebot.speech.engines import open_engine
-from voicebot.speech.evaluation import read_clip as read_for_recogniser
-from voicebot.speech.evaluation import transcribe
-from voicebot.speech.recognizer import SttParams
-from voicebot.training.acoustic_evaluation import happy_called_angry, hear
-from voicebot.training.augmentation import CLEAN
-from voicebot.training.evaluation import anger_figures
-from voicebot.training.report import Progress, Table
-from voicebot.training.speech_corpora import Clip, read_manifest
-from voicebot.training.text import mishear
+from voicebot.training.augmentation import Condition
+from voicebot.training.predictions import Predictions
+from voicebot.training.recognised import recognise_clips
+from voicebot.training.report import Progress
+from voicebot.training.speech_corpora import Clip
+from voicebot.training.text_augmentation import mishear
 from voicebot.training.text_corpora import CORPORA, OTHERS, load
 
 EMOTIONAL_SPEAKERS: Final = "ko:ne"
@@ -46,119 +39,63 @@ SIMULATED_CONFIDENCE: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """What was heard and read of one clip."""
+class Pairs:
+    """Clips and the words that go with them."""
 
-    clip: Clip
-    voice: AcousticReading
-    words: EmotionScore | None
-    confidence: float
-    """0-1, of the recogniser"""
-
-    def fused(self, params: FusionParams) -> EmotionScore | None:
-        """Voice and words joined."""
-        return fuse(
-            self.voice.score, self.words, speech_seconds=self.clip.seconds,
-            snr_db=self.voice.snr_db, stt_confidence=self.confidence, params=params,
-        )  # fmt: skip
+    name: str
+    voice: Predictions
+    """what the voice says, one entry a clip"""
+    words: tuple[EmotionScore | None, ...]
+    """what the words say, one entry a clip; None if there are too few"""
+    confidence: tuple[float, ...]
+    """0-1, of the recogniser, one entry a clip"""
 
 
-def evaluate_korean(
-    data: Path, acoustic: AcousticModel, text: TextModel, params: FusionParams, progress: Progress
-) -> Table:
-    """Voice, words and both on the real Korean pairs of the test split.
-
-    Returns:
-        Rows for the scripts, and for what the recogniser heard where one is installed.
-
-    Raises:
-        ModelError: the data is missing or broken, or there is no Korean recogniser.
-    """
-    clips = [
-        c
-        for c in read_manifest(data)
-        if c.split == "test" and c.speaker.startswith(EMOTIONAL_SPEAKERS) and c.text
-    ]
-    if not clips:
-        return {}
-    voices = [
-        h.reading
-        for h in hear(data, clips, acoustic, conditions={"mu-law": CLEAN}, progress=progress)
-    ]
-    said = [Pair(c, v, text.score(c.text), 1.0) for c, v in zip(clips, voices, strict=True)]
-    heard = [
-        Pair(c, v, text.score(words), confidence)
-        for c, v, (words, confidence) in zip(clips, voices, recognise(clips, progress), strict=True)
-    ]
-    return {
-        **compare("ko script", said, params),
-        **compare("ko recognised at 8 kHz", heard, params),
-    }
+def emotional_clips(clips: Sequence[Clip]) -> tuple[Clip, ...]:
+    """Clips whose words carry the emotion of the voice."""
+    return tuple(c for c in clips if c.speaker.startswith(EMOTIONAL_SPEAKERS) and c.text)
 
 
-def evaluate_drawn(
+def read_pairs(name: str, clips: Sequence[Clip], voice: Predictions, text: TextModel) -> Pairs:
+    """Clips with their scripts, read without a mistake."""
+    words = tuple(text.score(c.text) for c in clips)
+    return Pairs(name, voice, words, (1.0,) * len(clips))
+
+
+def recognised_pairs(
+    name: str,
     data: Path,
-    acoustic: AcousticModel,
+    clips: Sequence[Clip],
+    voice: Predictions,
     text: TextModel,
-    params: FusionParams,
+    condition: Condition,
     *,
     seed: int,
+    cache: Path,
     progress: Progress,
-) -> Table:
-    """Voice, words and both on drawn pairs: every test clip with a text of its emotion.
+) -> Pairs:
+    """Clips with what the recogniser hears of them under a condition of the line.
 
     Raises:
-        ModelError: the data is missing or broken.
+        ModelError: a clip cannot be read, or no recogniser is installed for the language.
+        OutputError: the cache cannot be written.
     """
-    clips = [c for c in read_manifest(data) if c.split == "test"]
+    heard = recognise_clips(data, clips, condition, seed=seed, cache=cache, progress=progress)
+    words = tuple(text.score(h.text) for h in heard)
+    return Pairs(name, voice, words, tuple(h.confidence for h in heard))
+
+
+def drawn_pairs(name: str, data: Path, voice: Predictions, text: TextModel, seed: int) -> Pairs:
+    """Clips with a misheard text of their emotion, where the corpora have one.
+
+    Raises:
+        ModelError: a text corpus is missing or broken.
+    """
     draw = drawer(data, text.language, seed)
-    pairs = []
-    for heard in hear(data, clips, acoustic, conditions={"mu-law": CLEAN}, progress=progress):
-        if (words := draw(EMOTIONS[heard.clip.emotion])) is not None:
-            score = text.score(words)
-            pairs.append(Pair(heard.clip, heard.reading, score, SIMULATED_CONFIDENCE))
-    return compare(f"drawn, {text.language} words", pairs, params)
-
-
-def recognise(clips: Sequence[Clip], progress: Progress) -> list[tuple[str, float]]:
-    """What the recogniser hears in each clip over a telephone, and its mean confidence, 0-1.
-
-    Raises:
-        ModelError: no recogniser is installed for the clips' language.
-    """
-    engine = open_engine(clips[0].language, SttParams())
-    assert engine is not None
-    try:
-        out = []
-        for index, clip in enumerate(clips):
-            words, sure = transcribe(engine, read_for_recogniser(clip.path, 8000), 8000)
-            out.append((words, float(np.mean(sure)) if sure else 0.0))
-            progress("recognition", (index + 1) / len(clips))
-        return out
-    finally:
-        engine.close()
-
-
-def compare(name: str, pairs: Sequence[Pair], params: FusionParams) -> Table:
-    """Figures of voice, words and both over the pairs that have a voice score.
-
-    A pair without words counts for the words as the reference prior: it says nothing.
-    """
-    pairs = [p for p in pairs if p.voice.score is not None]
-    emotion = np.array([p.clip.emotion for p in pairs])
-    scores: dict[str, list[EmotionScore | None]] = {
-        "voice": [p.voice.score for p in pairs],
-        "words": [p.words for p in pairs],
-        "both": [p.fused(params) for p in pairs],
-    }
-    rows: dict[str, dict[str, float]] = {}
-    for which, mine in scores.items():
-        logit = np.array([s.anger_logit if s is not None else REFERENCE_LOGIT for s in mine])
-        figures = anger_figures(logit, emotion == EMOTIONS.index("anger"))
-        if (share := happy_called_angry(logit, emotion)) is not None:
-            figures["happy_called_angry"] = share
-        rows[f"{name}: {which}"] = figures
-    return rows
+    texts = [draw(EMOTIONS[emotion]) for emotion in voice.emotion]
+    there = np.array([t is not None for t in texts], dtype=bool)
+    words = tuple(text.score(t) for t in texts if t is not None)
+    return Pairs(name, voice.select(there), words, (SIMULATED_CONFIDENCE,) * len(words))
 
 
 def drawer(data: Path, language: str, seed: int) -> Callable[[str], str | None]:

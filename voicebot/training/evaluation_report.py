@@ -30,7 +30,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     ),
     "low": Column("from", "95 % of bootstrap samples of whole speakers have an AUC from ..."),
     "high": Column("to", "... to; a rough hint where there are fewer than five speakers"),
-    "auc_all": Column("AUCall", "AUC had the model scored what it abstained from"),
+    "auc_all": Column("AUC*", "AUC had the model scored what it abstained from"),
     "ap": Column("AP", "average precision: precision averaged over recall"),
     "eer": Column("EER", "equal error rate: as many angry ones missed as others alarmed"),
     "recall_at_10": Column("R@10%", "recall with one in ten of the others alarmed"),

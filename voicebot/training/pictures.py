@@ -167,9 +167,10 @@ def strip_picture(predictions: Predictions) -> bytes:
         axes.set_yticks(range(len(names)), [" ".join(n.split()) for n in names], fontsize=8)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel("anger logit, nats (0: even odds with one in five angry)")
-        axes.set_title("Each clip of each speaker")
+        axes.set_title("Each clip of each speaker", loc="left")
         axes.grid(axis="y", alpha=0.25)
-        axes.legend(loc="lower right", fontsize=8, ncols=3)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=3,
+                    frameon=False, markerscale=2)  # fmt: skip
 
     return _draw(draw, (8, 1.5 + 0.32 * len(names)))
 
@@ -188,10 +189,12 @@ def dots_picture(table: Table, keys: Mapping[str, str], title: str, xlabel: str)
     def draw(axes: Axes) -> None:
         for (key, label), colour in zip(keys.items(), _cycle(), strict=False):
             known = [(y, table[row][key]) for y, row in enumerate(rows) if key in table[row]]
-            thick = key == "mean"
-            axes.scatter([v for _, v in known], [y for y, _ in known], label=label,
-                         color="black" if thick else colour, s=60 if thick else 26,
-                         marker="D" if thick else "o", zorder=3 if thick else 2)  # fmt: skip
+            x, y = [v for _, v in known], [y for y, _ in known]
+            if key == "mean":  # hollow, so that it hides no corpus
+                axes.scatter(x, y, label=label, s=90, marker="D", facecolors="none",
+                             edgecolors="black", lw=1.6, zorder=3)  # fmt: skip
+            else:
+                axes.scatter(x, y, label=label, s=26, color=colour)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(xlabel)
