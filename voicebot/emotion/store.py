@@ -183,6 +183,7 @@ class Store:
         return self._change(lambda pointer: replace(pointer, shadow=chosen))
 
     def _must_work(self, model: ModelId) -> None:
+        self.locate(model)  # its mend names the versions that there are
         if faults := self.faults(model):
             raise ModelError(f"{model}: {'; '.join(faults)}", "see `voicebot models list`")
 
