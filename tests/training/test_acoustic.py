@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from tests.training.corpus import COLUMNS, make_corpus, write_manifest
-from voicebot.emotion.acoustic import AcousticModel
+from tests.training.whisper import install, packed, weights
+from voicebot.emotion.acoustic import WITH_ENCODER, AcousticModel
+from voicebot.emotion.features import FEATURE_SET
+from voicebot.emotion.onnx_model import load_model
 from voicebot.errors import ModelError
-from voicebot.training.acoustic import train
+from voicebot.training.acoustic import train, train_small
 from voicebot.training.acoustic_model import Recipe
 from voicebot.training.augmentation import CLEAN, NOISY
 from voicebot.training.report import TrainReport
@@ -21,7 +24,7 @@ SMALL = Recipe(hidden=8, members=2, samples=2000)
 
 
 def small(data: Path, out: Path, cache: Path, seed: int = 0) -> TrainReport:
-    return train(
+    return train_small(
         data, out, seed=seed, progress=lambda what, share: None, cache=cache, workers=1,
         recipe=SMALL, conditions=(CLEAN, NOISY),
     )  # fmt: skip
@@ -69,7 +72,7 @@ def test_the_card_says_first_what_governs_the_weights(
     small(data, tmp_path / "m", cache)
     card = (tmp_path / "m" / "card.md").read_text()
     assert "Licence of these weights" in card.splitlines()[0]
-    assert "voicebot train acoustic --data" in "".join(card.splitlines()[:8])
+    assert "voicebot train acoustic --small --data" in "".join(card.splitlines()[:8])
     assert "| aa | en | 3 |" in card
 
 
@@ -99,3 +102,32 @@ def test_missing_data_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"manifest\.csv") as caught:
         small(tmp_path / "absent", tmp_path / "m", tmp_path / "c")
     assert "columns" in caught.value.mend
+
+
+def test_with_an_encoder_three_kinds_of_models_come_of_one_table(
+    data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, tmp_path / "whisper", packed(weights()))
+    report = train(
+        data, tmp_path / "m", seed=0, progress=lambda what, share: None, cache=cache, workers=1,
+        recipe=SMALL, conditions=(CLEAN,), small=tmp_path / "s", left_out=tmp_path / "left",
+    )  # fmt: skip
+    assert report.folders == (tmp_path / "m", tmp_path / "s")
+    assert report.figures["mean test"]["auc"] > 0.9
+    assert report.figures["small: mean test"]["auc"] > 0.9
+    corpora = {c.corpus for c in read_manifest(data)}
+    folders = {"m": corpora, "s": corpora, **{f"left/acoustic-{c}": corpora - {c} for c in corpora}}
+    for folder, heard in folders.items():
+        model = load_model(tmp_path / folder, "acoustic")
+        assert model.metadata["voicebot.corpora"] == ",".join(sorted(heard))
+        assert model.features == (FEATURE_SET if folder == "s" else WITH_ENCODER)
+
+    # What the graph says in a call is what was fitted: the loudest check of the whole chain.
+    clips = [c for c in read_manifest(data) if c.split == "test"]
+    loaded = AcousticModel.load(tmp_path / "m")
+    readings = [loaded.score(read_clip(c.path), 8000, 1.0) for c in clips]
+    logits = np.array([r.score.anger_logit for r in readings if r.score is not None])
+    angry = np.array([c.angry for c in clips])
+    assert logits[angry].min() > logits[~angry].max()
+    assert "Whisper" in (tmp_path / "m" / "card.md").read_text()
+    assert "Whisper" not in (tmp_path / "s" / "card.md").read_text()

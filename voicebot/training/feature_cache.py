@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicebot.emotion import features, frames, logmel, pitch
-from voicebot.emotion.features import FEATURE_SET, FEATURES, extract
+from voicebot.emotion.features import FEATURE_SET, extract
 from voicebot.emotion.frames import RATE
 from voicebot.emotion.logmel import log_mel
 from voicebot.errors import OutputError
@@ -32,7 +32,7 @@ from voicebot.training import augmentation, low_rate_codec, packet_loss, rooms, 
 from voicebot.training.augmentation import Condition, degrade
 from voicebot.training.report import Progress
 from voicebot.training.speech_corpora import Clip, partners, read_clip, read_noises
-from voicebot.training.speech_encoder import EMBEDDING, EMBEDDING_OUTPUT, MEL
+from voicebot.training.speech_encoder import EMBEDDING_OUTPUT, MEL
 
 MIN_SECONDS: Final = 0.3
 """s; a shorter clip is padded with its own end held silent, so that features exist."""
@@ -87,7 +87,7 @@ def feature_table(
             the prosodic features.  None leaves it out.
 
     Returns:
-        Shape ``(clips, len(FEATURES))``, or ``(clips, len(FEATURES) + EMBEDDING)``.
+        Shape ``(clips, len(FEATURES))``, wider by the embedding if there is an encoder.
 
     Raises:
         ModelError: a clip or the noise cannot be read.
@@ -95,8 +95,7 @@ def feature_table(
     """
     key = _key(clips, condition, data, seed, encoder)
     path = cache / f"{FEATURE_SET.replace('/', '-')}-{key}.npy"
-    width = len(FEATURES) + (EMBEDDING if encoder else 0)
-    if (table := _cached(path, (len(clips), width))) is not None:
+    if (table := _cached(path, len(clips))) is not None:
         return table
     background = _Background(data, keep_noise) if condition.snr_db else None
     other = partners(clips)
@@ -186,13 +185,14 @@ def _noises(background: _Background) -> tuple[Pcm, ...]:
     return tuple(read_noises(background.data, background.keep))
 
 
-def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | None:
+def _cached(path: Path, rows: int) -> npt.NDArray[np.float32] | None:
     """A table from the cache, or None if it is not there, broken or of another shape."""
     try:
         table = np.load(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
-    return table if table.shape == shape and table.dtype == np.float32 else None
+    fits = table.ndim == 2 and len(table) == rows and table.dtype == np.float32
+    return table if fits else None
 
 
 def _key(

@@ -41,11 +41,11 @@ LAYERS: Final = (1, 2, 3)
 """whose mean over time is the embedding"""
 MEL: Final = "mel"
 EMBEDDING_OUTPUT: Final = "embedding"
-_WIDTH: Final = 512
-_HEADS: Final = 8
+EMBEDDING: Final = 512 * len(LAYERS)
+_HEAD: Final = 64
+"""width of a head of attention, in every size of Whisper"""
 _POSITIONS: Final = 400
 """positions that are kept: 8 s"""
-EMBEDDING: Final = _WIDTH * len(LAYERS)
 
 Floats = npt.NDArray[np.float32]
 _TYPES: Final = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
@@ -135,12 +135,13 @@ def encoder_graph(weights: Mapping[str, Floats]) -> Any:
         if number + 1 in LAYERS:
             means.append(g.node("ReduceMean", x, axes=[1], keepdims=0))
     g.node("Concat", *means, output=EMBEDDING_OUTPUT, axis=1)
+    width = len(LAYERS) * weights["conv1/bias"].shape[0]
     helper, real = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         g.nodes,
         "whisper_encoder",
         [helper.make_tensor_value_info(MEL, real, ["batch", BANDS, "frames"])],
-        [helper.make_tensor_value_info(EMBEDDING_OUTPUT, real, ["batch", EMBEDDING])],
+        [helper.make_tensor_value_info(EMBEDDING_OUTPUT, real, ["batch", width])],
         g.constants,
     )
     model = helper.make_model(
@@ -190,18 +191,20 @@ def _layer(g: Graph, x: str, weights: Mapping[str, Floats], at: str) -> str:
     """One layer of the transformer: attention, then two dense layers, each added to its input."""
     y = _norm(g, x, weights, f"{at}self_attention/layer_norm")
     y = _linear(g, y, weights, f"{at}self_attention/linear_0")
-    shape = g.constant(np.array([0, 0, 3 * _HEADS, _WIDTH // _HEADS]))
+    width = weights[f"{at}self_attention/layer_norm/gamma"].shape[0]
+    heads = width // _HEAD
+    shape = g.constant(np.array([0, 0, 3 * heads, _HEAD]))
     y = g.node("Transpose", g.node("Reshape", y, shape), perm=[0, 2, 1, 3])
     axis = g.constant(np.array([1]))
     query, key, value = (
-        g.node("Slice", y, *(g.constant(np.array([i * _HEADS])) for i in (part, part + 1)), axis)
+        g.node("Slice", y, *(g.constant(np.array([i * heads])) for i in (part, part + 1)), axis)
         for part in range(3)
     )
-    scale = g.constant(np.array((_WIDTH // _HEADS) ** -0.5, dtype=np.float32))
+    scale = g.constant(np.array(_HEAD**-0.5, dtype=np.float32))
     key = g.node("Transpose", key, perm=[0, 1, 3, 2])
     share = g.node("Softmax", g.node("MatMul", g.node("Mul", query, scale), key), axis=-1)
     y = g.node("Transpose", g.node("MatMul", share, value), perm=[0, 2, 1, 3])
-    y = g.node("Reshape", y, g.constant(np.array([0, 0, _WIDTH])))
+    y = g.node("Reshape", y, g.constant(np.array([0, 0, width])))
     x = g.node("Add", x, _linear(g, y, weights, f"{at}self_attention/linear_1"))
     y = _norm(g, x, weights, f"{at}ffn/layer_norm")
     y = _gelu(g, _linear(g, y, weights, f"{at}ffn/linear_0"))
