@@ -24,7 +24,6 @@ from voicebot.calls.record import Heard
 from voicebot.config import Config
 from voicebot.emotion.acoustic import AcousticModel
 from voicebot.emotion.frames import RATE
-from voicebot.emotion.onnx_model import models_dir
 from voicebot.engine import NO_LANGUAGE, Engine
 from voicebot.errors import ModelError, OutputError
 from voicebot.events import Pcm
@@ -58,7 +57,7 @@ class CallSet:
     left_out: bool = False
     """listen to each corpus with a model that was trained without it"""
     acoustic: Path | None = None
-    """model folder; None for the one of voicebot"""
+    """model folder; None for the active one"""
     config: Config = field(default_factory=Config)
     cache: Path | None = None
     """folder for everything cached; None for ``~/.cache/voicebot``"""
@@ -221,7 +220,7 @@ def _clips(calls: CallSet) -> list[Clip]:
 def _models(calls: CallSet, corpora: set[str]) -> dict[str, Path]:
     """The model that listens to each corpus."""
     if not calls.left_out:
-        folder = calls.acoustic if calls.acoustic is not None else models_dir() / "acoustic"
+        folder = calls.acoustic if calls.acoustic is not None else keys.active_model("acoustic")
         return dict.fromkeys(corpora, folder)
     models = {}
     for corpus in sorted(corpora):

@@ -8,23 +8,32 @@ from pathlib import Path
 from typing import Final
 
 import voicebot
+from voicebot.calls.store import FORMAT
 from voicebot.config import Config
-from voicebot.emotion.onnx_model import CARD_FILE, models_dir
+from voicebot.emotion.onnx_model import CARD_FILE
+from voicebot.emotion.pointer import ModelId
+from voicebot.emotion.store import Store
 from voicebot.engine import NO_LANGUAGE
 from voicebot.training.speech_corpora import Clip
 
 _LENGTH: Final = 16
 _AUDIO: Final = (
     "audio/pcm.py", "audio/g711.py", "calls/assemble.py", "calls/listen.py",
-    "speech/endpointing.py", "speech/vad.py", "training/augmentation.py", "training/low_rate_codec.py",
+    "speech/endpointing.py", "speech/vad.py", "training/augmentation.py",
+    "training/low_rate_codec.py",
     "training/packet_loss.py", "training/rooms.py", "training/tempo.py",
     "training/speech_corpora.py",
 )  # fmt: skip
 """Code that decides what is said in a call and where its utterances lie."""
-_SCORES: Final = ("call.py", "calls/record.py", "calls/store.py", "emotion")
+_SCORES: Final = ("call.py", "emotion")
 """Code that decides what is heard in an utterance."""
-_AFTER: Final = ("baseline.py", "fusion.py")
-"""Modules of ``emotion`` that come after the scores."""
+_BESIDE: Final = frozenset(
+    {
+        "baseline.py", "fusion.py", "comparison.py", "intake.py", "ledger.py", "live_models.py",
+        "model_card.py", "opening.py", "pointer.py", "store.py",
+    }
+)  # fmt: skip
+"""Modules of ``emotion`` that come after the scores, or only move models about."""
 
 
 def of_utterances(data: Path, clips: Sequence[Clip], config: Config, seed: int) -> str:
@@ -42,7 +51,7 @@ def of_utterances(data: Path, clips: Sequence[Clip], config: Config, seed: int) 
         digest.update(f"{clip.file} {clip.speaker} {clip.emotion} {clip.split} {size}\n".encode())
     for noise in sorted((data / "noise").glob("*.ogg")):
         digest.update(f"{noise.name} {noise.stat().st_size}\n".encode())
-    digest.update(repr((config.vad, config.endpointing, seed)).encode())
+    digest.update(repr((config.vad, config.endpointing, seed, FORMAT)).encode())
     return digest.hexdigest()[:_LENGTH]
 
 
@@ -63,11 +72,21 @@ def of_observations(
     for corpus, folder in sorted(models.items()):
         digest.update(f"{corpus} ".encode() + _content(folder))
     if words:
-        digest.update(_content(models_dir() / f"text-{language}"))
+        digest.update(_content(active_model(f"text-{language}")))
     said = (config.stt, config.emotion.text) if words else ()
     heard = (config.emotion.windows, config.emotion.acoustic)
     digest.update(repr((heard, said, language)).encode())
     return digest.hexdigest()[:_LENGTH]
+
+
+def active_model(name: str) -> Path:
+    """Folder of the version of a model that calls are heard with.
+
+    Raises:
+        ModelError: it is missing.
+    """
+    models = Store()
+    return models.locate(ModelId(name, models.pointer().version(name)))
 
 
 def _code(names: Sequence[str]) -> bytes:
@@ -76,7 +95,7 @@ def _code(names: Sequence[str]) -> bytes:
     files = {f for n in names for f in ((root / n).glob("*.py") if "." not in n else (root / n,))}
     digest = hashlib.sha256()
     for file in sorted(files):
-        if file.is_file() and not (file.parent.name == "emotion" and file.name in _AFTER):
+        if file.is_file() and not (file.parent.name == "emotion" and file.name in _BESIDE):
             digest.update(file.read_bytes())
     return digest.digest()
 

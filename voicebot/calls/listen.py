@@ -95,7 +95,12 @@ def hear(
     endpointer = _NotingEndpointer(found)
     call = Call(
         engine.started("assembled", (Leg.CALLER,), rate),
-        replace(stages, endpointers={Leg.CALLER: cast(Endpointer, endpointer)}, emotion=emotion),
+        replace(
+            stages,
+            endpointers={Leg.CALLER: cast(Endpointer, endpointer)},
+            emotion=emotion,
+            shadow=None,
+        ),
         emit,
     )
     call.start()

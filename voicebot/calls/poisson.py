@@ -1,18 +1,19 @@
-"""How sure a rate is that was counted: exact limits of a Poisson count.
+"""How sure a rate is that was counted: limits of a Poisson count, exact and Bayesian.
 
-Source: F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28, 1936.
-The limits for ``n`` events are half the quantiles of a chi-square with ``2 n`` and
-``2 n + 2`` degrees of freedom, or, which is the same, those of a gamma of shape ``n`` and
-``n + 1``; they are found here from the tail sums of the Poisson itself.
+The exact limits for ``n`` events are quantiles of a gamma distribution of shape ``n`` (lower)
+and ``n + 1`` (upper), which is the same as half those of a chi-square with ``2 n`` and ``2 n + 2``
+degrees of freedom (F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28,
+1936).  A gamma is also the conjugate prior of a Poisson rate (Gelman et al., "Bayesian Data
+Analysis", 3rd ed., section 2.6).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-CONFIDENCE = 0.95
+CONFIDENCE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,6 @@ class Rate:
 
     events: int
     hours: float
-    confidence: float = CONFIDENCE
-    """of the interval, two-sided, 0-1"""
 
     @property
     def per_hour(self) -> float:
@@ -31,17 +30,22 @@ class Rate:
 
     @property
     def low(self) -> float:
-        """Lower limit, per hour."""
-        if self.hours <= 0:
-            return 0.0
-        return lower_limit(self.events, (1 - self.confidence) / 2) / self.hours
+        """Lower limit of the two-sided 95 % interval, per hour."""
+        return (
+            lower_limit(self.events, (1 - CONFIDENCE) / 2) / self.hours if self.hours > 0 else 0.0
+        )
 
     @property
     def high(self) -> float:
-        """Upper limit, per hour; infinite without any time."""
+        """Upper limit of the two-sided 95 % interval, per hour; infinite without any time."""
         if self.hours <= 0:
             return math.inf
-        return upper_limit(self.events, (1 - self.confidence) / 2) / self.hours
+        return upper_limit(self.events, (1 - CONFIDENCE) / 2) / self.hours
+
+    @property
+    def at_most(self) -> float:
+        """What the rate is below with 95 % confidence, one-sided, per hour."""
+        return upper_limit(self.events, 1 - CONFIDENCE) / self.hours if self.hours > 0 else math.inf
 
 
 def upper_limit(events: int, tail: float) -> float:
@@ -51,7 +55,7 @@ def upper_limit(events: int, tail: float) -> float:
         >>> round(upper_limit(0, 0.025), 3)
         3.689
     """
-    return _solve(lambda mean: at_most(events, mean) - tail, events)
+    return gamma_quantile(events + 1.0, 1.0 - tail)
 
 
 def lower_limit(events: int, tail: float) -> float:
@@ -61,36 +65,46 @@ def lower_limit(events: int, tail: float) -> float:
         >>> round(lower_limit(10, 0.025), 3)
         4.795
     """
-    if events == 0:
-        return 0.0
-    return _solve(lambda mean: at_most(events - 1, mean) - (1 - tail), events)
+    return gamma_quantile(float(events), tail) if events else 0.0
 
 
-def hours_needed(per_hour: float, confidence: float = CONFIDENCE, events: int = 0) -> float:
-    """Hours with no more than so many events that show a rate to be below a limit, one-sided.
+def hours_needed(per_hour: float) -> float:
+    """Hours without a single event that show a rate to be below a limit, 95 % one-sided.
 
     Example:
         >>> round(hours_needed(0.1), 1)
         30.0
     """
-    return upper_limit(events, 1 - confidence) / per_hour
+    return upper_limit(0, 1 - CONFIDENCE) / per_hour
 
 
-def at_most(events: int, mean: float) -> float:
-    """Probability of at most so many events."""
-    if mean <= 0:
-        return 1.0
-    logs = [n * math.log(mean) - mean - math.lgamma(n + 1) for n in range(events + 1)]
-    top = max(logs)
-    return min(1.0, math.exp(top) * math.fsum(math.exp(x - top) for x in logs))
+def gamma_quantile(shape: float, share: float) -> float:
+    """Quantile of a gamma distribution of rate 1, by bisection.
 
-
-def _solve(falling: Callable[[float], float], events: int) -> float:
-    """Root of a function that falls with the mean, by bisection."""
-    low, high = 0.0, events + 10.0
-    while falling(high) > 0:
-        high *= 2
+    Args:
+        shape: Above zero.
+        share: Probability below the quantile, 0-1.
+    """
+    low, high = 0.0, shape + 10.0
+    while gamma_below(shape, high) < share:
+        high *= 2.0
     for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return (low + high) / 2
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if gamma_below(shape, middle) < share else (low, middle)
+    return (low + high) / 2.0
+
+
+def gamma_below(shape: float, x: float) -> float:
+    """Probability that a gamma variable of rate 1 lies below ``x``.
+
+    The series of Abramowitz and Stegun, "Handbook of mathematical functions", 6.5.29.
+    """
+    if x <= 0.0:
+        return 0.0
+    term = total = 1.0
+    n = 0
+    while term > total * 1e-15:
+        n += 1
+        term *= x / (shape + n)
+        total += term
+    return min(1.0, math.exp(shape * math.log(x) - x - math.lgamma(shape + 1.0)) * total)

@@ -53,7 +53,7 @@ class Span:
         return max(0.0, min(self.end, end) - max(self.start, start))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """The truth about a call."""
 
@@ -81,12 +81,12 @@ class Facts:
     uses: int = 1
     """how often the most used recording is heard in it"""
 
-    @property
+    @cached_property
     def provoked(self) -> float:
         """Until when the caller is calm, in s; the end of the call if nothing happens."""
         return min(t for t in (self.onset, self.outburst, self.seconds) if t is not None)
 
-    @property
+    @cached_property
     def calm_speech(self) -> float:
         """Seconds of speech before the caller is provoked: false alarms are counted against it."""
         return sum(span.overlap(0.0, self.provoked) for span in self.spans)

@@ -23,6 +23,8 @@ from voicebot.plain import from_plain, to_plain
 _NUMBERS: Final = (
     "opened", "start", "end", "t", "speech_seconds", "snr_db", "confidence", "angry_share",
 )  # fmt: skip
+FORMAT: Final = 1
+"""Of the files; part of their names, raised when it changes."""
 _SCORES: Final = ("voice", "words")
 """Their fusion is no part of it: it is made again with the settings in force."""
 
@@ -88,7 +90,7 @@ def load_utterances(path: Path) -> list[tuple[Utterance, ...]] | None:
     try:
         with np.load(path) as file:
             counts, rows = file["count"].tolist(), file["rows"].tolist()
-        found = [Utterance(*row[:5], int(row[5])) for row in rows]
+        found = [Utterance(o, s, e, t, v, int(n)) for o, s, e, t, v, n in rows]
     except _BROKEN:
         return None
     ends = accumulate(counts)

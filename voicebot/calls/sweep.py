@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from voicebot.calls.figures import Figures, Rule, evaluate
+from voicebot.calls.figures import Figures, Rule, Verdict, figures, judge
 from voicebot.calls.plain_rules import THRESHOLD, in_a_row
 from voicebot.calls.record import Heard
 from voicebot.calls.replay import replay
@@ -101,7 +101,14 @@ def sweep(
 def evaluate_each(
     calls: Sequence[Heard], rules: Sequence[Rule], workers: int = 2
 ) -> Iterator[Figures]:
-    """Figures of many rules over the same calls, in their order.
+    """Figures of many rules over the same calls, in their order; as :func:`judge_each`."""
+    return (figures(verdicts) for verdicts in judge_each(calls, rules, workers))
+
+
+def judge_each(
+    calls: Sequence[Heard], rules: Sequence[Rule], workers: int = 2
+) -> Iterator[list[Verdict]]:
+    """Verdicts of many rules over the same calls, in their order.
 
     Args:
         calls: What was heard.
@@ -109,10 +116,12 @@ def evaluate_each(
         workers: Processes; 1 works in this one.
     """
     if workers == 1 or len(rules) < 2:
-        yield from (evaluate(calls, rule) for rule in rules)
+        yield from ([judge(call, rule) for call in calls] for rule in rules)
         return
     with ProcessPoolExecutor(workers, initializer=_Shared.take, initargs=(calls,)) as pool:
-        yield from pool.map(_Shared.judge, rules)
+        for rows in pool.map(_Shared.judge, rules):
+            # The truth is here already, and too large to be sent back each time.
+            yield [Verdict(call.facts, *row) for call, row in zip(calls, rows, strict=True)]
 
 
 class _Shared:
@@ -125,8 +134,9 @@ class _Shared:
         cls.calls = calls
 
     @classmethod
-    def judge(cls, rule: Rule) -> Figures:
-        return evaluate(cls.calls, rule)
+    def judge(cls, rule: Rule) -> list[tuple[int, float | None]]:
+        verdicts = (judge(call, rule) for call in cls.calls)
+        return [(v.false_alarms, v.alert) for v in verdicts]
 
 
 def best_within(points: Sequence[Point], rule: str, per_hour: float) -> Point | None:

@@ -65,7 +65,9 @@ def command(
     ] = None,
     models: Annotated[
         Path | None,
-        typer.Option("--acoustic", metavar="FOLDER", help="Acoustic model; default voicebot's."),
+        typer.Option(
+            "--acoustic", metavar="FOLDER", help="Acoustic model; default the active one."
+        ),
     ] = None,
     config: ConfigOption = None,
     workers: WorkersOption = 2,

@@ -15,7 +15,19 @@ import typer
 from rich.console import Console
 
 import voicebot
-from voicebot.cli import bench, config, corpora, evaluate, label, listen, models, outbox, run, train
+from voicebot.cli import (
+    bench,
+    calibrate,
+    config,
+    corpora,
+    evaluate,
+    label,
+    listen,
+    models,
+    outbox,
+    run,
+    train,
+)
 from voicebot.errors import VoicebotError
 
 DEBUG = "VOICEBOT_DEBUG"
@@ -37,6 +49,7 @@ app.add_typer(label.app, name="label")
 app.add_typer(corpora.app, name="corpora")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
+app.command("calibrate")(calibrate.command)
 app.add_typer(bench.app, name="bench")
 
 

@@ -1,0 +1,321 @@
+"""``voicebot calibrate``: from a budget of false alarms to threshold, weight and leak."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+import yaml
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from voicebot import config as configuration
+from voicebot.cli.evaluate_calls import (
+    CacheOption,
+    ConfigOption,
+    LeftOutOption,
+    SplitOption,
+    WorkersOption,
+)
+from voicebot.cli.train import DataOption, SeedOption, progress_bar
+from voicebot.engine import NO_LANGUAGE
+from voicebot.errors import ConfigError, OutputError, VoicebotError
+
+if TYPE_CHECKING:
+    from voicebot.calls.record import Heard
+    from voicebot.calls.search import Limits, Trial
+    from voicebot.config import Config
+    from voicebot.training.report import Progress
+
+_BUDGET: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:/(\d+(?:\.\d*)?)?h)?")
+
+
+def command(
+    budget: Annotated[
+        str,
+        typer.Option(
+            "--budget", metavar="N/h", help="False alarms per hour of calm speech: 0.1/h, 1/10h."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where to write the YAML fragment.")
+    ],
+    calls: Annotated[
+        Path | None,
+        typer.Option("--calls", metavar="FOLDER", help="Your own calls; else assembled ones."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FOLDER", help="Of your calls; default CALLS/labels."),
+    ] = None,
+    outcomes: Annotated[
+        Path | None,
+        typer.Option(
+            "--outcomes", metavar="FILE", help="What agents made of alerts: alert_id,outcome."
+        ),
+    ] = None,
+    hours: Annotated[
+        float,
+        typer.Option("--hours", help="Hours of caller speech in which those alerts came."),
+    ] = 0.0,
+    prior_hours: Annotated[
+        float,
+        typer.Option(
+            "--prior-hours",
+            min=0.01,
+            help="Hours of your line that the calls are worth beside the outcomes.",
+        ),
+    ] = 10.0,
+    outbursts: Annotated[
+        float,
+        typer.Option(
+            "--outbursts", min=0.0, max=1.0, help="Share of single outbursts that may be alarmed."
+        ),
+    ] = 0.05,
+    unproven: Annotated[
+        bool,
+        typer.Option(
+            "--unproven",
+            help="Write the best guess even if there are too few hours to "
+            "show that it keeps the budget.",
+        ),
+    ] = False,
+    language: Annotated[
+        str,
+        typer.Option("--language", help="Of your calls; none judges the voice alone."),
+    ] = NO_LANGUAGE,
+    data: DataOption = Path("../shared/data"),
+    split: SplitOption = "dev",
+    count: Annotated[int, typer.Option("--count", min=20, help="Assembled calls.")] = 400,
+    seed: SeedOption = 0,
+    left_out: LeftOutOption = False,
+    config: ConfigOption = None,
+    workers: WorkersOption = 2,
+    cache: CacheOption = None,
+) -> None:
+    """Set the escalation so that it finds most for a budget of false alarms per hour.
+
+    Tries thresholds, weights and leaks over calls of which the truth is known: assembled ones
+    (as `voicebot evaluate calls`), or your own with labels (`voicebot label`). Agents'
+    verdicts on earlier alerts correct the rate for your line.
+    Example: voicebot calibrate --budget 0.1/h --count 1000 --out calibrated.yaml
+    """  # fmt: skip
+    from voicebot.calls.search import Limits
+
+    per_hour = parse_budget(budget)
+    if outcomes is not None and hours <= 0:
+        raise VoicebotError(
+            "--outcomes needs --hours", "give the hours of caller speech they are of"
+        )
+    settings = configuration.load(configuration.locate(config))
+    console = Console()
+    limits = Limits(per_hour, outbursts)
+    with progress_bar(console) as progress:
+        heard = (
+            _own(calls, labels, settings, language, cache, progress, console)
+            if calls is not None
+            else _assembled(data, split, count, seed, left_out, settings, cache, progress, workers)
+        )
+        check_hours(heard, per_hour, unproven)
+        trials = _trials(heard, settings, progress, workers)
+    if outcomes is not None:
+        limits = _learn(console, trials[0], outcomes, hours, prior_hours, limits)
+    chosen = pick(trials, limits)
+    _show(console, trials, chosen, limits)
+    write_fragment(out, chosen, limits, settings)
+    console.print(f"written: {out}", highlight=False, soft_wrap=True)
+
+
+def parse_budget(text: str) -> float:
+    """False alarms per hour of ``0.1/h``, ``1/10h`` or ``0.1``.
+
+    Raises:
+        ConfigError: it is no such thing, or not above zero.
+    """
+    match = _BUDGET.fullmatch(text.strip().replace(" ", ""))
+    value = float(match[1]) / float(match[2] or 1) if match and match[2] != "0" else 0.0
+    if value <= 0:
+        raise ConfigError(
+            f"--budget {text}: no number of false alarms per hour above zero",
+            "write 0.1/h, or 1/10h: there is no threshold without any",
+        )
+    return value
+
+
+def check_hours(calls: Sequence[Heard], per_hour: float, unproven: bool) -> None:
+    """See that there is enough calm speech to show that a budget is kept.
+
+    Raises:
+        VoicebotError: there is not, or there is no persistent anger to find.
+    """
+    from voicebot.calls.poisson import Rate, hours_needed
+
+    if not any(c.facts.kind.persists for c in calls):
+        raise VoicebotError(
+            "no call in which anger persists: what finds most cannot be told from what finds none",
+            "label some calls with angry callers, or leave --calls out to use assembled ones",
+        )
+    hours, needed = sum(c.facts.calm_speech for c in calls) / 3600, hours_needed(per_hour)
+    if hours < needed and not unproven:
+        least = Rate(0, hours).at_most
+        raise VoicebotError(
+            f"{hours:.1f} h of calm speech cannot show {per_hour:g} false alarms per hour: without "
+            f"a single one, no less than {least:.2g}/h could be promised (95 %)",
+            f"take at least {needed:.0f} h (a larger --count, more calls), allow "
+            f"--budget {least:.2g}/h, or add --unproven for a guess",
+        )
+
+
+def pick(trials: Sequence[Trial], limits: Limits) -> Trial:
+    """The setting that finds most within the limits.
+
+    Raises:
+        VoicebotError: none keeps within them.
+    """
+    from voicebot.calls.search import choose
+
+    chosen = choose(trials, limits)
+    if chosen is None or not chosen.figures.detected:
+        least = min(trials, key=lambda t: t.figures.false_alarms).figures
+        raise VoicebotError(
+            f"no setting finds anything at {limits.per_hour:g} false alarms per hour and "
+            f"{limits.outbursts:.0%} of outbursts (the most cautious: "
+            f"{least.rate.per_hour * limits.factor:.2f}/h, finds {least.detection:.0%})",
+            "allow more with --budget or --outbursts, or train the models on calls like these",
+        )
+    return chosen
+
+
+def write_fragment(path: Path, chosen: Trial, limits: Limits, settings: Config) -> None:
+    """Write the escalation as YAML that ``--config`` takes, and read it back.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    f = chosen.figures
+    note = (
+        f"# voicebot calibrate: at most {limits.per_hour:g} false alarms per hour of calm speech.\n"
+        f"# Expected {f.rate.per_hour * limits.factor:.3f}/h, below "
+        f"{chosen.upper() * limits.factor:.3f}/h with 95 % confidence, over {f.calm_hours:.1f} h "
+        f"of {len(chosen.callers)} callers;\n# finds {f.detection:.0%} of {f.angry_calls} calls "
+        f"with persistent anger.\n"
+    )
+    tree = {
+        "escalation": chosen.params.model_dump(mode="json"),
+        "emotion": {"baseline": settings.emotion.baseline.model_dump(mode="json")},
+    }
+    try:
+        path.write_text(note + yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    except OSError as err:
+        raise OutputError(f"{path}: {err.strerror or err}", "choose another --out file") from err
+    configuration.load(path, environ={})
+
+
+def _assembled(
+    data: Path,
+    split: str,
+    count: int,
+    seed: int,
+    left_out: bool,
+    settings: Config,
+    cache: Path | None,
+    progress: Progress,
+    workers: int,
+) -> Sequence[Heard]:
+    from voicebot.calls.gather import CallSet, gather
+
+    if split == "test":
+        raise VoicebotError(
+            "--split test: what was chosen on the test speakers cannot be tested on them",
+            "use dev, or train with --left-out",
+        )
+    asked = CallSet(data, split, count, seed, left_out=left_out, config=settings, cache=cache)
+    return gather(asked, progress, workers)
+
+
+def _own(
+    calls: Path,
+    labels: Path | None,
+    settings: Config,
+    language: str,
+    cache: Path | None,
+    progress: Progress,
+    console: Console,
+) -> Sequence[Heard]:
+    from voicebot.calls.own import hear_own
+    from voicebot.labelling.transfer import labels_folder
+    from voicebot.training.feature_cache import default_cache
+
+    where = labels if labels is not None else labels_folder(calls)
+    folder = cache if cache is not None else default_cache().parent
+    own = hear_own(calls, where, settings, language, folder, progress)
+    for name in own.left_out:
+        console.print(f"left out, too little of it is agreed on: {name}", highlight=False)
+    return own.heard
+
+
+def _trials(
+    heard: Sequence[Heard], settings: Config, progress: Progress, workers: int
+) -> list[Trial]:
+    from voicebot.calls import search
+
+    tried = search.settings(settings.escalation)
+    return search.run_trials(heard, tried, settings.emotion.baseline, progress, workers)
+
+
+def _learn(
+    console: Console, in_force: Trial, path: Path, hours: float, prior_hours: float, limits: Limits
+) -> Limits:
+    """Correct the rate by what agents made of alerts."""
+    from voicebot.calls.outcomes import factor, learn, read_outcomes
+
+    line = read_outcomes(path, hours)
+    rate = in_force.figures.rate
+    posterior = learn(rate, line, prior_hours)
+    more = factor(rate, posterior)
+    console.print(
+        f"{line.false} of {line.true + line.false} alerts were false in {hours:g} h: with the "
+        f"setting in force {posterior.mean:.2f}/h on your line (below {posterior.at_most:.2f}/h "
+        f"with 95 %), {more:.2f} times that of the calls",
+        highlight=False,
+    )
+    return replace(limits, factor=more)
+
+
+def _show(console: Console, trials: Sequence[Trial], chosen: Trial, limits: Limits) -> None:
+    """The trade-off around the budget."""
+    from voicebot.calls.search import choose, without_the_caller
+
+    made = Table(title="Most found within a budget", box=box.SIMPLE, padding=(0, 1))
+    for head in ("budget\nper h", "threshold\nnats", "weight\nper s", "leak\ns", "false\nper h",
+                 "below\n(95 %)", "found", "outbursts\nalarmed", "angry s\nmedian"):  # fmt: skip
+        made.add_column(head, justify="right")
+    rows: list[tuple[str, Trial]] = [("in force", trials[0])]
+    for share in (0.25, 0.5, 1.0, 2.0, 4.0, 10.0):
+        mine = replace(limits, per_hour=limits.per_hour * share)
+        if trial := choose(trials, mine):
+            rows.append((f"{mine.per_hour:g}", trial))
+    for name, trial in rows:
+        f, p = trial.figures, trial.params
+        median = f.angry_seconds_median
+        made.add_row(
+            name, f"{p.policy.threshold_nats:g}", f"{p.evidence.nats_per_second:g}",
+            f"{p.evidence.leak_seconds:g}", f"{f.rate.per_hour * limits.factor:.2f}",
+            f"{trial.upper() * limits.factor:.2f}", f"{f.detection:.0%}",
+            f"{f.outburst_share:.0%}" if f.outburst_calls else "-",
+            "-" if median is None else f"{median:.1f}",
+            style="bold" if trial is chosen and name != "in force" else "",
+        )  # fmt: skip
+    console.print(made)
+    rate, found = without_the_caller(trials, limits)
+    console.print(
+        f"Chosen anew without each caller and judged on that caller: "
+        f"{rate.per_hour * limits.factor:.2f} false alarms per hour, {found:.0%} found "
+        f"({chosen.figures.calm_hours:.1f} h of calm speech of {len(chosen.callers)} callers).",
+        highlight=False,
+    )
