@@ -16,6 +16,7 @@ import httpx
 import pytest
 import soundfile
 
+from tests import browser
 from tests.labelling.recordings import write_call
 from tests.labelling.test_session import session_on
 from voicebot.errors import LabelError, OutputError
@@ -197,3 +198,91 @@ def test_a_port_that_is_taken(served: Served) -> None:
     ):
         LabelPage(session, port=port, notice=print)
     assert "--port" in caught.value.mend
+
+
+@pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
+def test_marking_in_a_browser(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By mouse and by keys: mark, move an edge, undo, hear, finish; each is saved at once."""
+    store = LabelStore(served.folder / "labels")
+
+    def kept() -> tuple[Span, ...]:
+        rating = store.load("a.wav", "ann")
+        return rating.spans if rating else ()
+
+    def until(page: Any, condition: str) -> None:  # wait_for_function would need unsafe-eval
+        deadline = time.monotonic() + 60
+        while not page.evaluate(condition):
+            assert time.monotonic() < deadline, condition
+            time.sleep(0.02)
+
+    def saved(page: Any) -> None:
+        until(page, "unsaved === 0")
+
+    with browser.open_page(served.url) as page:
+        page.wait_for_selector("#wave")
+        box = page.locator("#wave").bounding_box()
+        assert box is not None
+        seconds = page.evaluate("call.seconds")
+
+        def drag(start: float, end: float) -> None:
+            x = [box["x"] + t / seconds * box["width"] for t in (start, end)]
+            page.mouse.move(x[0], box["y"] + 60)
+            page.mouse.down()
+            page.mouse.move(x[1], box["y"] + 60, steps=4)
+            page.mouse.up()
+            saved(page)
+
+        drag(1.0, 3.0)
+        (span,) = kept()
+        assert span.start == pytest.approx(1.0, abs=0.05)
+        assert span.end == pytest.approx(3.0, abs=0.05)
+        assert span.label is Label.ANGRY
+        drag(3.0, 4.0)  # its edge
+        assert kept()[0].end == pytest.approx(4.0, abs=0.05)
+        page.click("#unclear")
+        drag(5.0, 6.0)
+        assert [s.label for s in kept()] == [Label.ANGRY, Label.UNCLEAR]
+        page.keyboard.press("z")
+        saved(page)
+        assert len(kept()) == 1
+
+        page.mouse.click(box["x"] + 7.0 / seconds * box["width"], box["y"] + 60)
+        page.keyboard.press("u")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("u")
+        saved(page)
+        assert kept()[1].label is Label.UNCLEAR
+        assert kept()[1].seconds == pytest.approx(2.0, abs=0.05)
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Delete")
+        saved(page)
+        assert len(kept()) == 1
+
+        page.mouse.click(box["x"] + 1, box["y"] + 60)
+        page.keyboard.press(" ")
+        until(page, "audio.currentTime > 0.3")
+        page.keyboard.press(" ")
+        saved(page)
+        rating = store.load("a.wav", "ann")
+        assert rating is not None and rating.heard is not None and rating.heard > 0.25
+
+        with monkeypatch.context() as patch:
+
+            def full(store: LabelStore, rating: object) -> None:
+                raise OutputError("labels: cannot be written", "make room on the disk")
+
+            patch.setattr(LabelStore, "save", full)
+            page.keyboard.press("d")
+            page.wait_for_selector("#problem:not([hidden])")
+            assert "make room on the disk" in page.inner_text("#problem")
+            assert page.inner_text("#state") == "not saved"
+        page.keyboard.press("d")
+        until(page, "calls[0].done")
+        until(page, "current === 1")  # the broken one
+        page.wait_for_selector("#problem:not([hidden])")
+        assert "broken.wav" in page.inner_text("#problem")
+        page.keyboard.press("p")
+        page.wait_for_selector("#spans tr")
+        assert "angry" in page.inner_text("#spans")
+    rating = store.load("a.wav", "ann")
+    assert rating is not None and rating.done and len(rating.spans) == 1
