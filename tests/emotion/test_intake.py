@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -131,29 +130,29 @@ def test_a_full_disk_leaves_nothing(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = variant(tmp_path / "trained", nats=0.5)
+    write = Path.write_bytes
 
-    def full(source: object, target: object, **_: object) -> None:
-        raise OSError(28, "No space left on device", str(target))
+    def full(path: Path, contents: bytes) -> int:
+        if path.name == "card.md":
+            return write(path, contents)
+        write(path, contents[:10])
+        raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(shutil, "copytree", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="the disk is full") as caught:
         add(store, trained)
     assert "free some space" in caught.value.mend
     assert left(store) == set()
 
 
-def test_a_full_disk_in_the_middle_of_a_file(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_beside_the_model_come_along(store: Store, tmp_path: Path) -> None:
     trained = variant(tmp_path / "trained", nats=0.5)
-
-    def full(source: str, target: str, **_: object) -> None:
-        raise OSError(28, "No space left on device", target)
-
-    copytree = shutil.copytree
-    monkeypatch.setattr(
-        shutil, "copytree", lambda a, b, **k: copytree(a, b, copy_function=full, **k)
-    )
-    with pytest.raises(OutputError, match="No space left"):
-        add(store, trained)
-    assert left(store) == set()
+    (trained / "plots").mkdir()
+    (trained / "plots" / "det.png").write_bytes(b"a picture")
+    (trained / "vocabulary.txt").write_text("words")
+    folder = store.locate(add(store, trained, "1")[0])
+    assert (folder / "plots" / "det.png").read_bytes() == b"a picture"
+    assert {file.path for file in read_manifest(folder)} >= {"plots/det.png", "vocabulary.txt"}
+    (trained / "vocabulary.txt").write_text("other words")
+    with pytest.raises(ModelError, match="another model"):
+        add(store, trained, "1")

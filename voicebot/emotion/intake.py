@@ -96,11 +96,25 @@ def _same(installed: Path, staging: Path) -> bool:
 
 
 def _copy(folder: Path, staging: Path) -> None:
-    try:
-        shutil.copytree(folder, staging, ignore=shutil.ignore_patterns(".*", MANIFEST))
-    except shutil.Error as err:  # an OSError without its number: several files in one
-        source, _, reason = err.args[0][0]
-        raise OSError(None, f"{source} cannot be copied: {reason}") from None
+    """Copy a model's files, without hidden ones and the manifest of another store.
+
+    Raises:
+        ModelError: one cannot be read.
+        OSError: one cannot be written.
+    """
+    staging.mkdir(parents=True)
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if inside.name == MANIFEST or any(part.startswith(".") for part in inside.parts):
+            continue
+        if path.is_dir():
+            (staging / inside).mkdir()
+            continue
+        try:
+            contents = path.read_bytes()
+        except OSError as err:
+            raise ModelError(f"{path}: {err.strerror or err}", "mend its permissions") from None
+        (staging / inside).write_bytes(contents)
 
 
 def _inspect(name: str, origin: Path, copy: Path) -> None:

@@ -120,7 +120,7 @@ class Store:
         try:
             pointer = self.pointer()
         except ModelError as err:
-            return [err.what]
+            return [str(err)]
         found = []
         for model in [*(ModelId(*item) for item in pointer.active.items()), *pointer.shadow]:
             try:
