@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from tests.emotion.versions import put, spoil
 from voicebot import shadow as shadows
-from voicebot.candidate import RECENT, Candidate, Heard
+from voicebot.candidate import Candidate, Heard
 from voicebot.config import Config
 from voicebot.emotion import comparison
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams
@@ -241,20 +241,6 @@ def test_a_slow_candidate_is_switched_off(live: LiveModels, store: Store) -> Non
     assert [e["event"] for e in logs].count("shadow_off") == 1
     assert shadow.call() is None
     assert 0 < only(store).scored.n < 4
-
-
-def test_one_slow_utterance_is_no_habit(live: LiveModels, store: Store) -> None:
-    opened = live.open(put(store, "acoustic@2"))
-    candidate = Candidate(ModelId("acoustic", "2"), opened, EmotionParams(), 100.0)
-    candidate._recent.append(1000.0)
-    assert candidate.too_slow == ""
-    candidate._recent.append(1001.0)
-    assert "took 1000 ms" in candidate.too_slow
-    candidate._recent.clear()
-    candidate._recent.extend([101.0] * (RECENT - 2))
-    assert candidate.too_slow == ""
-    candidate._recent.extend([101.0] * 2)
-    assert candidate.too_slow != ""
 
 
 @pytest.mark.parametrize("fault", ["absent", "spoilt", "kind"])
