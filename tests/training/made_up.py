@@ -45,10 +45,10 @@ def predictions(
 def crowd(seed: int = 0, speakers: int = 4, corpora: Sequence[str] = ("aa", "bb")) -> Predictions:
     """Many clips of several corpora and speakers; anger lies two nats above the rest."""
     rng = np.random.default_rng(seed)
-    emotion = np.tile([ANGER, 3, 4, 5, 4], 4 * speakers * len(corpora))
+    emotion = np.tile([ANGER, 3, 4, 5, 4], 6 * speakers * len(corpora))
     n = len(emotion)
-    place = np.arange(n) // 20
-    who = [f"{corpora[p // speakers]}:{p % speakers}" for p in place]
+    place = np.arange(n) // 30
+    who = [f"{corpora[p // speakers]}:{p % speakers}" for p in place.tolist()]
     return predictions(
         list(rng.normal(-1.5, 1.0, n) + 2.0 * (emotion == ANGER)), list(emotion),
         corpus=[w.split(":")[0] for w in who], speaker=who,

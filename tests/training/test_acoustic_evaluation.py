@@ -1,63 +1,68 @@
-"""The evaluation goes the way of a call and counts what it should."""
+"""The voice model from the data folder to the report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.training.corpus import make_corpus
-from tests.training.test_acoustic import SMALL
-from voicebot.emotion.acoustic import AcousticModel, AcousticParams
+from tests.training.corpus import COLUMNS, make_corpus, write_manifest
+from voicebot.emotion.onnx_model import models_dir
+from voicebot.errors import ModelError
 from voicebot.training import acoustic_evaluation
-from voicebot.training.acoustic_evaluation import (
-    evaluate_acoustic,
-    evaluate_unseen,
-    happy_called_angry,
-)
+from voicebot.training.acoustic_evaluation import evaluate
+from voicebot.training.acoustic_predictions import Request
+from voicebot.training.augmentation import CLEAN, TEST_HARD
+from voicebot.training.evaluation_report import PartReport
+from voicebot.training.speech_corpora import read_manifest
+
+MODEL = models_dir() / "acoustic"
 
 
 def quiet(what: str, share: float) -> None:
     assert 0.0 <= share <= 1.0
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus") / "data")
+def run(data: Path, cache: Path, model: Path = MODEL) -> PartReport:
+    return evaluate(data, model, seed=0, cache=cache, workers=1, progress=quiet, draw=False)
 
 
-def test_every_corpus_and_condition_has_a_row_and_a_mean(data: Path) -> None:
-    model = AcousticModel.load(params=AcousticParams(min_snr_db=-10.0))
-    rows = evaluate_acoustic(data, model, seed=0, progress=quiet)
-    assert list(rows) == [
-        f"{c}, {how}" for how in ("mu-law", "10 dB noise") for c in ("aa", "bb", "cc", "mean")
-    ]
-    assert rows["aa, mu-law"]["abstained"] == 0.0
-    assert rows["aa, mu-law"]["n"] == 6
-    assert rows["mean, mu-law"]["n"] == 18
-    assert 0.0 <= rows["mean, mu-law"]["auc"] <= 1.0
-    again = evaluate_acoustic(data, model, seed=0, progress=quiet)
-    assert again == rows
+def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_corpus(tmp_path / "data", clips=20)
+    # Three corpora would do nothing that one does not.
+    rows = [
+        (c.file, "aa", "en", c.speaker, ("angry", "happy", "neutral", "sad")[i % 4], "1.0",
+         c.split, "")
+        for i, c in enumerate(read_manifest(data)) if c.corpus == "aa"
+    ]  # fmt: skip
+    write_manifest(data, rows, COLUMNS)
+    conditions = {"mu-law": CLEAN, "5 dB + 3 % loss": TEST_HARD}
+    monkeypatch.setattr(acoustic_evaluation, "CONDITIONS", conditions)
+    found = run(data, tmp_path / "cache")
+    assert found.tables[0].rows["aa"]["n"] == 20
+    assert 0.0 <= found.tables[0].rows["aa"]["auc"] <= 1.0
+    again = run(data, tmp_path / "cache")
+    assert [t.rows for t in again.tables] == [t.rows for t in found.tables]
 
 
-def test_abstentions_are_counted_and_left_out(data: Path) -> None:
-    strict = AcousticModel.load(params=AcousticParams(min_speech_seconds=2.0))
-    rows = evaluate_acoustic(data, strict, seed=0, progress=quiet)
-    assert rows["mean, mu-law"] == {"abstained": 1.0}
+def test_one_class_only_is_refused_before_the_work(tmp_path: Path) -> None:
+    data = make_corpus(tmp_path / "data", clips=1)
+    with pytest.raises(ModelError, match=r"5 angry and 5 other.*'test'"):
+        run(data, tmp_path / "cache")
 
 
-def test_corpora_are_left_out(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acoustic_evaluation, "Recipe", lambda: SMALL)
-    rows = evaluate_unseen(data, seed=0, cache=tmp_path, workers=1, progress=quiet)
-    assert rows["mean unseen, mu-law"]["n"] == 54
-    assert rows["mean unseen, mu-law"]["auc"] > 0.8
-    assert "ece" not in rows["mean unseen, mu-law"]
+def test_missing_data_and_models(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no labelled speech"):
+        run(tmp_path, tmp_path / "cache")
+    with pytest.raises(ModelError, match="no such acoustic model"):
+        run(tmp_path, tmp_path / "cache", tmp_path / "none")
 
 
-def test_happy_called_angry_by_hand() -> None:
-    emotion = np.array([0, 0, 0, 0, 0, 3, 3, 3, 3])
-    logit = np.array([5.0, 4, 3, 2, 1, 4.5, 2.5, 1.5, 0])
-    # 80 % of the angry ones lie at 2 or above; of the happy ones two of four do
-    assert happy_called_angry(logit, emotion) == 0.5
-    assert happy_called_angry(logit[:5], emotion[:5]) is None
+def test_the_loudest_happy_clips_are_found(tmp_path: Path) -> None:
+    data = make_corpus(tmp_path / "data", clips=16)
+    clips = [c for c in read_manifest(data) if c.split == "test"]
+    loud = acoustic_evaluation._loudest_happy(clips)
+    assert {c.emotion for c in loud} == {3}
+    assert len({c.speaker for c in loud}) == 3
+    assert 3 <= len(loud) <= 6
+    assert Request(MODEL, loud, CLEAN).clips == loud

@@ -262,7 +262,9 @@ def _summary(
         )
     if confusers:
         row = confusers["mean"]
-        loud = f", the loudest ones 10 dB up: {row['called_loud']:.0%}" * ("called_loud" in row)
+        loud = ""
+        if "called_loud" in row:
+            loud = f", the loudest ones 10 dB up: {row['called_loud']:.0%}"
         out.append(
             f"Happy clips called angry at 80 % anger recall: {row['called_angry']:.0%}{loud}."
         )
