@@ -25,28 +25,13 @@ import numpy as np
 
 from voicebot.audio.pcm import to_float, to_int16
 from voicebot.audio.source import BLOCK_SECONDS
+from voicebot.calls.casting import CLIPS, MOODS, Role
 from voicebot.calls.record import Facts, Kind, Span
 from voicebot.emotion.frames import RATE
-from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS, Pcm
 from voicebot.training.augmentation import Condition, Samples, active_rms, degrade
 from voicebot.training.speech_corpora import Clip
 
-PATTERN: Final = (
-    Kind.CALM, Kind.ANGRY, Kind.CALM_HAPPY, Kind.OUTBURST, Kind.CALM_SAD,
-    Kind.CALM, Kind.ANGRY, Kind.CALM_LOUD, Kind.CALM, Kind.ANGRY_FROM_START,
-    Kind.CALM_HAPPY, Kind.ANGRY, Kind.OUTBURST, Kind.CALM, Kind.CALM_SAD,
-    Kind.ANGRY, Kind.CALM_LOUD, Kind.OUTBURST, Kind.CALM_HAPPY, Kind.CALM,
-)  # fmt: skip
-"""Kinds of the calls in turn; a set is best a multiple of it."""
-_MOODS: Final[Mapping[Kind, str]] = {
-    Kind.CALM: "neutral", Kind.CALM_SAD: "sadness", Kind.CALM_HAPPY: "happiness",
-    Kind.CALM_LOUD: "loud", Kind.OUTBURST: "neutral", Kind.ANGRY: "neutral",
-    Kind.ANGRY_FROM_START: "anger",
-}  # fmt: skip
-_CLIPS: Final = 4
-_SECONDS: Final = 8.0
-"""A speaker must have so many clips, and so many seconds, in a mood to be heard in it."""
 _LENGTH: Final = (60.0, 240.0)
 _CALM_BEFORE: Final = (20.0, 60.0)
 _ANGRY_AFTER: Final = 60.0
@@ -57,6 +42,14 @@ _BREATH: Final = (0.1, 0.45)
 _PAUSE: Final = (1.2, 6.0)
 _SHARE: Final = (0.7, 0.9)
 """Share of turns in the mood that a call is about; the others are neutral."""
+_ODDS: Final = (0.2, 0.4, 0.15, 0.25, 0.2)
+"""Share of lines without noise, with A-law, over a mobile network, losing packets, in a room."""
+_SNR: Final = (8.0, 35.0)
+_GAIN: Final = (-8.0, 8.0)
+_LOUD: Final = (8.0, 12.0)
+"""dB around the usual level"""
+_LOSS: Final = (0.005, 0.03)
+"""Share of packets, lost in bursts."""
 _SWING: Final = 6.0
 """dB; a caller's recordings are at most this far from their median.  Some corpora swing by 20 dB
 between two sentences, which no handset does."""
@@ -71,47 +64,6 @@ class Assembled:
     facts: Facts
     pcm: Pcm
     """the caller's leg, 8 kHz"""
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """Who is heard in a call, and in which kind of call."""
-
-    kind: Kind
-    clips: tuple[Clip, ...]
-    """all of one speaker"""
-
-
-def cast(clips: Sequence[Clip], count: int) -> list[Role]:
-    """Who speaks in each call: every kind goes round all speakers who can act it.
-
-    Args:
-        clips: Of one split, or of speakers that the model never heard.
-        count: Number of calls.
-
-    Raises:
-        ModelError: no speaker has enough clips for a kind of call.
-    """
-    speakers: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        speakers[clip.speaker].append(clip)
-    able = {kind: _in_turn([s for s in speakers.values() if _can(s, kind)]) for kind in Kind}
-    for kind, those in able.items():
-        if not those:
-            raise ModelError(
-                f"no speaker has {_CLIPS} clips and {_SECONDS:g} s of {_MOODS[kind]} speech "
-                f"for a call of kind {kind.value}",
-                "add clips, or choose another --split",
-            )
-    # Each kind begins with another speaker, so that few calls hear many.
-    so_far = Counter({kind: 3 * place for place, kind in enumerate(Kind)})
-    roles = []
-    for number in range(count):
-        kind = PATTERN[number % len(PATTERN)]
-        those = able[kind]
-        roles.append(Role(kind, tuple(those[so_far[kind] % len(those)])))
-        so_far[kind] += 1
-    return roles
 
 
 def assemble(
@@ -147,7 +99,7 @@ def assemble(
         length = max(length, calm_until + _ANGRY_AFTER)
     elif kind is Kind.OUTBURST:
         calm_until = float(rng.uniform(_CALM_BEFORE[0], length - _CALM_BEFORE[0]))
-    main = _MOODS[kind]
+    main = MOODS[kind]
     while track.seconds < length:
         if track.seconds >= calm_until and kind is Kind.OUTBURST and outburst is None:
             outburst = track.turn("anger", _BURST)
@@ -161,13 +113,13 @@ def assemble(
             began = track.turn(mood if mood in decks else main, _TURN)
             if kind is Kind.ANGRY_FROM_START and onset is None:
                 onset = began
-    condition, snr_db = _line(kind, rng)
-    pcm = degrade(to_int16(track.audio()), condition, rng, noises)
+    line = _line(kind, rng)
+    pcm = degrade(to_int16(track.audio()), line.condition, rng, noises)
     clip = role.clips[0]
     facts = Facts(
         number=number, kind=kind, corpus=clip.corpus, language=clip.language,
-        speaker=" ".join(clip.speaker.split()), gender=_gender(clip), snr_db=snr_db,
-        line=condition.codecs[0], seconds=len(pcm) / RATE, onset=onset, outburst=outburst,
+        speaker=" ".join(clip.speaker.split()), gender=_gender(clip), snr_db=line.snr_db,
+        line=line.name, seconds=len(pcm) / RATE, onset=onset, outburst=outburst,
         spans=tuple(track.spans), uses=max(track.uses.values()),
     )  # fmt: skip
     return Assembled(facts, pcm)
@@ -244,13 +196,13 @@ def _decks(
         moods[EMOTIONS[clip.emotion]].append(clip)
     if kind is Kind.CALM_LOUD:
         moods["loud"] = moods["neutral"] + moods["happiness"]
-    wanted = {_MOODS[kind], "neutral", *(("anger",) if kind in _PROVOKED else ())}
+    wanted = {MOODS[kind], "neutral", *(("anger",) if kind in _PROVOKED else ())}
     found: dict[str, list[tuple[Path, Samples]]] = {}
     for mood in sorted(wanted):
         cards = [(clip.path, _trimmed(to_float(read(clip.path)))) for clip in moods[mood]]
         if mood == "loud":
             cards.sort(key=lambda card: active_rms(card[1]))
-            cards = cards[-max(_CLIPS, len(cards) // 3) :]
+            cards = cards[-max(CLIPS, len(cards) // 3) :]
         if cards:
             found[mood] = cards
     usual = float(np.median([_level(x) for cards in found.values() for _, x in cards]))
@@ -261,35 +213,6 @@ def _decks(
 
 
 _PROVOKED: Final = (Kind.ANGRY, Kind.OUTBURST)
-
-
-def _can(clips: Sequence[Clip], kind: Kind) -> bool:
-    """Whether a speaker has what a kind of call needs."""
-
-    def enough(*moods: str) -> bool:
-        seconds = [c.seconds for c in clips if EMOTIONS[c.emotion] in moods]
-        return len(seconds) >= _CLIPS and sum(seconds) >= _SECONDS
-
-    match kind:
-        case Kind.CALM_LOUD:
-            return enough("neutral", "happiness")
-        case Kind.ANGRY | Kind.OUTBURST:
-            return enough("neutral") and enough("anger")
-        case _:
-            return enough(_MOODS[kind])
-
-
-def _in_turn(speakers: Sequence[list[Clip]]) -> list[list[Clip]]:
-    """Speakers in an order that mixes the corpora."""
-    by_corpus: dict[str, list[list[Clip]]] = defaultdict(list)
-    for clips in sorted(speakers, key=lambda s: s[0].speaker):
-        by_corpus[clips[0].corpus].append(clips)
-    places = [
-        ((index + 0.5) / len(those), corpus, clips)
-        for corpus, those in by_corpus.items()
-        for index, clips in enumerate(those)
-    ]
-    return [clips for _, _, clips in sorted(places, key=lambda p: p[:2])]
 
 
 def _trimmed(x: Samples) -> Samples:
@@ -319,16 +242,31 @@ def _near(x: Samples, usual: float) -> Samples:
     return (x * np.float32(10 ** ((to - level) / 20))).astype(np.float32)
 
 
-def _line(kind: Kind, rng: np.random.Generator) -> tuple[Condition, float | None]:
-    """A telephone line: its noise, level and codec."""
-    clean = rng.random() < 0.2
-    snr = round(float(rng.uniform(8.0, 35.0)), 1)
-    gain = float(rng.uniform(-8.0, 8.0))
-    if kind is Kind.CALM_LOUD:
-        gain = float(rng.uniform(8.0, 12.0))
-    codec = ("mulaw", "alaw")[int(rng.random() < 0.4)]
-    noise = None if clean else (snr, snr)
-    return Condition(snr_db=noise, gain_db=(gain, gain), codecs=(codec,)), None if clean else snr
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A telephone line, for the length of a call."""
+
+    condition: Condition
+    snr_db: float | None
+    name: str
+    """codec, and what else is done to the voice, joined by `` + ``"""
+
+
+def _line(kind: Kind, rng: np.random.Generator) -> _Line:
+    """Draw a line: every figure is drawn for every line, so that one does not move the others."""
+    quiet, alaw, mobile, lossy, roomy = (float(rng.random()) < p for p in _ODDS)
+    snr = round(float(rng.uniform(*_SNR)), 1)
+    gain = float(rng.uniform(*(_LOUD if kind is Kind.CALM_LOUD else _GAIN)))
+    loss = float(rng.uniform(*_LOSS))
+    codec = "alaw" if alaw else "mulaw"
+    condition = Condition(
+        snr_db=None if quiet else (snr, snr), gain_db=(gain, gain), codecs=(codec,),
+        room_share=float(roomy), low_rate_share=float(mobile), loss_share=float(lossy),
+        loss=(loss, loss),
+    )  # fmt: skip
+    extras = {"mobile": mobile, "loss": lossy, "room": roomy}
+    name = " + ".join([codec, *(extra for extra, there in extras.items() if there)])
+    return _Line(condition, None if quiet else snr, name)
 
 
 def _gender(clip: Clip) -> str:

@@ -139,14 +139,17 @@ def evaluate(calls: Sequence[Heard], rule: Rule) -> Figures:
 
 
 def by_group(verdicts: Sequence[Verdict]) -> dict[str, Figures]:
-    """Figures by kind, corpus, language, gender, noise, line and speaker, as ``kind calm``."""
+    """Figures by kind, corpus, language, gender, noise, line and speaker, as ``kind calm``.
+
+    A call counts under everything that its line does.
+    """
     groups: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         f = verdict.facts
         for name in (
             f"kind {f.kind.value}", f"corpus {f.corpus}", f"language {f.language}",
-            f"gender {f.gender}", f"snr {_snr_band(f.snr_db)}", f"line {f.line}",
-            f"speaker {f.speaker}",
+            f"gender {f.gender}", f"snr {_snr_band(f.snr_db)}",
+            *(f"line {part}" for part in f.line.split(" + ")), f"speaker {f.speaker}",
         ):  # fmt: skip
             groups.setdefault(name, []).append(verdict)
     order = ("kind", "corpus", "language", "gender", "snr", "line", "speaker")

@@ -18,7 +18,8 @@ from typing import Final
 
 from voicebot.bench import silent
 from voicebot.calls import keys, store
-from voicebot.calls.assemble import PATTERN, Role, assemble, cast
+from voicebot.calls.assemble import assemble
+from voicebot.calls.casting import PATTERN, Role, cast
 from voicebot.calls.listen import Utterance, find_utterances, hear, settled_only
 from voicebot.calls.record import Heard
 from voicebot.config import Config

@@ -18,7 +18,7 @@ from voicebot.training.speech_corpora import Clip
 
 _LENGTH: Final = 16
 _AUDIO: Final = (
-    "audio/pcm.py", "audio/g711.py", "calls/assemble.py", "calls/listen.py",
+    "audio/pcm.py", "audio/g711.py", "calls/assemble.py", "calls/casting.py", "calls/listen.py",
     "speech/endpointing.py", "speech/vad.py", "training/augmentation.py",
     "training/low_rate_codec.py",
     "training/packet_loss.py", "training/rooms.py", "training/tempo.py",
