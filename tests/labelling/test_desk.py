@@ -71,6 +71,8 @@ def test_marks_are_saved_as_they_are_made(folder: Path) -> None:
     assert desk.message == "too short to mark"
     press(desk, "a", "x")
     assert desk.begun is None
+    press(desk, "a", "right", "a", "x")  # right where it ends
+    assert desk.spans == ()
     press(desk, "?")
     assert "no such key" in desk.message
 

@@ -25,6 +25,8 @@ KEYS: Final = (
 )
 """Key and what it does, for people."""
 STEP_SECONDS: Final = 2.0
+_SHORTEST: Final = 0.05
+"""s; a shorter mark is a slip of the hand"""
 _SAVE_SECONDS: Final = 10.0
 """s of listening after which it is saved how far"""
 _TOKEN: Final = re.compile(r"@(\d+(?:[.,]\d+)?)|\s|(.)")
@@ -167,7 +169,7 @@ class Desk:
             return
         start, end = sorted((self.begun[1], self.cursor))
         self.begun = None
-        if end - start < 0.05:
+        if end - start < _SHORTEST:
             self.message = "too short to mark"
             return
         self._change(paint(self.spans, Span(round(start, 3), round(end, 3), label)))
@@ -176,7 +178,10 @@ class Desk:
         if self.begun is not None:
             self.begun = None
             return
-        here = next((s for s in self.spans if s.start <= self.cursor < s.end), None)
+        t = self.cursor
+        # One that ends or begins here counts too, as right after it was made.
+        near = [s for s in self.spans if s.start - _SHORTEST <= t <= s.end + _SHORTEST]
+        here = next((s for s in near if s.start <= t < s.end), near[0] if near else None)
         if here is None:
             self.message = "nothing is marked here"
         else:
