@@ -102,6 +102,50 @@ def text(
     show(console, report)
 
 
+@app.command()
+def federated(
+    sites: Annotated[
+        list[str], typer.Option("--sites", metavar="CORPORA", help="Corpora of one site: ko+urdu.")
+    ],
+    data: DataOption = Path("../shared/data"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Model folder to write.")
+    ] = Path("acoustic-federated"),
+    seed: SeedOption = 0,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times the weights travel.")] = 60,
+    clip: Annotated[
+        float, typer.Option("--clip", min=0.0, help="Bound on a site's update; 0 is none.")
+    ] = 0.0,
+    noise: Annotated[
+        float, typer.Option("--noise", min=0.0, help="Noise on a site's update, times --clip.")
+    ] = 0.0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Processes that compute features.")
+    ] = 2,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="FOLDER", help="Computed features; default ~/.cache."),
+    ] = None,
+) -> None:
+    """Rehearse training over sites that keep their calls, and what that loses.
+
+    Every site is a process that reads its own corpora; between them go Flower's messages alone.
+    The table compares it with pooled calls and with each site alone.
+    Example: voicebot train federated --sites ravdess+tess --sites nemo+turev --sites ko+urdu
+    """
+    from voicebot.training.federated import FederatedRecipe
+    from voicebot.training.rehearsal import rehearse
+
+    console = Console()
+    recipe = FederatedRecipe(rounds=rounds, clip=clip, noise=noise)
+    with progress_bar(console) as progress:
+        report = rehearse(
+            data, out, sites, seed=seed, progress=progress, recipe=recipe, cache=cache,
+            workers=workers,
+        )  # fmt: skip
+    show(console, report)
+
+
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Report]:
     """A bar for each thing that is being done; give the yielded function to the trainer."""
