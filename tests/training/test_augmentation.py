@@ -9,9 +9,9 @@ from tests.emotion.test_features import speechlike
 from voicebot.audio.pcm import to_float
 from voicebot.training.augmentation import (
     CLEAN,
-    JOINED,
     LINE,
     NOISY,
+    ROUGH,
     TARGET_DBFS,
     TEST_5DB,
     TEST_20DB,
@@ -82,15 +82,6 @@ def test_tilt_moves_the_balance_of_the_band() -> None:
     assert change == pytest.approx(6.0, abs=0.4)
 
 
-def test_crop_and_join() -> None:
-    clip = speechlike(seconds=2.0)
-    cropped = degrade(clip, Condition(crop_seconds=(1.0, 1.0)), rng())
-    assert len(cropped) == 8000
-    joined = degrade(clip, Condition(join=True), rng(), partner=clip)
-    assert 2 * len(clip) + 800 <= len(joined) <= 2 * len(clip) + 4000
-    assert len(degrade(clip[:8000], JOINED, rng(), [NOISE])) == 8000  # alone and short: whole
-
-
 def test_codecs() -> None:
     clip = speechlike()
     for codec in ("mulaw", "alaw"):
@@ -101,7 +92,7 @@ def test_codecs() -> None:
         through_codec(clip, "gsm")
 
 
-ALL = (LINE, TEST_20DB, TEST_5DB, TEST_ALAW, TEST_LOW_RATE, TEST_LOSS, TEST_HARD)
+ALL = (LINE, ROUGH, TEST_20DB, TEST_5DB, TEST_ALAW, TEST_LOW_RATE, TEST_LOSS, TEST_HARD)
 
 
 @pytest.mark.parametrize("condition", ALL)

@@ -14,7 +14,6 @@ from voicebot.training.speech_corpora import (
     balanced_weights,
     for_testing,
     for_training,
-    partners,
     read_clip,
     read_manifest,
     read_noises,
@@ -98,17 +97,6 @@ def test_weights_balance_emotions_within_a_corpus(folder: Path) -> None:
         for emotion in {c.emotion for c in clips}
     }
     assert max(share.values()) == pytest.approx(min(share.values()))
-
-
-def test_a_partner_is_another_clip_of_the_same_voice_and_mood(folder: Path) -> None:
-    clips = read_manifest(folder)
-    for index, other in enumerate(partners(clips)):
-        if other is None:
-            continue
-        assert other != index
-        assert clips[other].speaker == clips[index].speaker
-        assert clips[other].emotion == clips[index].emotion
-    assert any(other is not None for other in partners(clips))
 
 
 def test_noises_for_training_and_tests_are_apart() -> None:

@@ -31,7 +31,7 @@ from voicebot.onnx_session import open_session
 from voicebot.training import augmentation, low_rate_codec, packet_loss, rooms, tempo
 from voicebot.training.augmentation import Condition, degrade
 from voicebot.training.report import Progress
-from voicebot.training.speech_corpora import Clip, partners, read_clip, read_noises
+from voicebot.training.speech_corpora import Clip, read_clip, read_noises
 from voicebot.training.speech_encoder import EMBEDDING_OUTPUT, MEL
 
 MIN_SECONDS: Final = 0.3
@@ -46,7 +46,6 @@ class _Job:
     """One clip under one condition."""
 
     path: Path
-    partner: Path | None
     condition: Condition
     seed: tuple[int, ...]
     encoder: Path | None
@@ -98,17 +97,15 @@ def feature_table(
     if (table := _cached(path, len(clips))) is not None:
         return table
     background = _Background(data, keep_noise) if condition.snr_db else None
-    other = partners(clips)
     salt = zlib.crc32(repr(condition).encode())
     jobs = [
         _Job(
             clip.path,
-            None if (mate := other[index]) is None else clips[mate].path,
             condition,
             (seed, salt, zlib.crc32(clip.file.encode())),
             encoder,
         )
-        for index, clip in enumerate(clips)
+        for clip in clips
     ]
     rows: list[npt.NDArray[np.float32]] = []
     for row in _map(jobs, background, workers):
@@ -170,12 +167,9 @@ def _map(
 
 
 def _run(background: _Background | None, job: _Job) -> npt.NDArray[np.float32]:
-    partner = None
-    if job.condition.join and job.partner is not None:
-        partner = read_clip(job.partner)
     rng = np.random.default_rng(job.seed)
     noises = _noises(background) if background is not None else ()
-    heard = degrade(read_clip(job.path), job.condition, rng, noises, partner)
+    heard = degrade(read_clip(job.path), job.condition, rng, noises)
     return clip_features(heard, job.encoder)
 
 

@@ -176,24 +176,6 @@ def balanced_weights(clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
     return np.asarray(weight / weight.mean(), dtype=np.float64)
 
 
-def partners(clips: Sequence[Clip]) -> list[int | None]:
-    """For each clip another one of the same speaker, emotion and split, or None.
-
-    Two are joined to a longer stretch of one voice and mood.  The choice is fixed by the order.
-    """
-    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for index, clip in enumerate(clips):
-        groups[clip.speaker, clip.emotion].append(index)
-    other: list[int | None] = [None] * len(clips)
-    for members in groups.values():
-        if len(members) > 1:
-            # The neighbour often holds the same sentence, so reach further.
-            shift = max(1, len(members) // 3)
-            for place, index in enumerate(members):
-                other[index] = members[(place + shift) % len(members)]
-    return other
-
-
 def read_noises(data: Path, keep: Callable[[str], bool]) -> list[Pcm]:
     """Read background noises of a data folder as mono at 8 kHz.
 
