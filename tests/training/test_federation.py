@@ -17,7 +17,16 @@ from tests.training.grid import InProcess
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams
 from voicebot.errors import ModelError
 from voicebot.training.federated import FederatedRecipe
-from voicebot.training.federation import Checked, Federated, coordinate, measure, wait_for, write
+from voicebot.training.federated_site import need_flower
+from voicebot.training.federation import (
+    Checked,
+    Federated,
+    coordinate,
+    measure,
+    server_app,
+    wait_for,
+    write,
+)
 
 RECIPE = FederatedRecipe(rounds=2, steps=5, hidden=8)
 
@@ -64,6 +73,17 @@ def test_rounds_are_told_and_the_model_can_be_used(data: Path, cache: Path, tmp_
     write(tmp_path / "model", found, RECIPE, 0)
     assert "bb+cc" in (tmp_path / "model" / "card.md").read_text()
     AcousticModel.load(tmp_path / "model", AcousticParams())
+
+
+def test_the_app_of_the_coordinator(data: Path, cache: Path, tmp_path: Path) -> None:
+    run_config = {"sites": 2, "out": str(tmp_path / "model"), "seed": 1, "rounds": 2, "steps": 5,
+                  "hidden": 8}  # fmt: skip
+    app = need_flower().app
+    context = app.Context(0, 1, {}, app.RecordDict(), run_config)
+    server_app()(InProcess(sites(data, cache)), context)
+    write(tmp_path / "same", run(InProcess(sites(data, cache)), 1), RECIPE, 1)
+    for name in ("model.onnx", "calibration.json", "card.md"):
+        assert (tmp_path / "model" / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
 
 
 def test_one_site_alone(data: Path, cache: Path) -> None:

@@ -13,6 +13,7 @@ from voicebot.audio.source import parse_legs
 from voicebot.cli.train import progress_bar
 from voicebot.labelling.transfer import labels_folder
 from voicebot.training import corpus_check, own_calls, own_corpus
+from voicebot.training import prepare as preparation
 from voicebot.training.speech_corpora import read_manifest
 from voicebot.training.text_corpora import CORPORA
 
@@ -80,6 +81,32 @@ def check(data: DataArgument = SHARED) -> None:
     )
     if fatal:
         raise typer.Exit(1)
+
+
+@app.command()
+def prepare(
+    data: DataArgument = SHARED,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 2,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", metavar="FOLDER", help="Default ~/.cache.")
+    ] = None,
+) -> None:
+    """Resample, trim and level every clip once; name what is broken, silent or there twice.
+
+    An interrupted run goes on where it stopped.
+    Example: voicebot corpora prepare ../shared/data
+    """
+    console = Console()
+    with progress_bar(console) as progress:
+        prepared = preparation.prepare(data, progress, workers, cache=cache)
+    for one in prepared.dropped:
+        console.print(f"{one.file}: {one.fault}: {one.detail}", highlight=False, soft_wrap=True)
+    hours = sum(clip.seconds for clip in prepared.clips) / 3600
+    console.print(
+        f"{len(prepared.clips)} clips, {hours:.2f} h; {len(prepared.dropped)} left out",
+        highlight=False,
+    )
+    console.print(f"written: {prepared.folder}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -163,7 +163,6 @@ def _average(
 ) -> Weights:
     """Rounds of federated averaging, by Flower's own strategy."""
     flower = need_flower()
-    logging.getLogger("flwr").setLevel(logging.ERROR)  # our own progress bar says the same
     rounds, nodes = config["rounds"], len(grid.get_node_ids())
 
     def told(number: int, arrays: Any) -> None:
@@ -199,10 +198,11 @@ def _serve(grid: Any, context: Any) -> None:
     known = {f.name for f in fields(FederatedRecipe)}
     recipe = FederatedRecipe(**{name: v for name, v in run.items() if name in known})
     wait_for(grid, int(run["sites"]), float(run.get("wait_seconds", 600.0)))
-    found = coordinate(Checked(grid), recipe, int(run.get("seed", 0)), _say)
-    write(Path(str(run["out"])), found, recipe, int(run.get("seed", 0)))
+    seed = int(run.get("seed", 0))
+    found = coordinate(Checked(grid), recipe, seed, _say)
+    write(Path(str(run["out"])), found, recipe, seed)
     for name, row in found.figures.items():
-        logging.getLogger("flwr").error("%s: %s", name, {k: round(v, 3) for k, v in row.items()})
+        logging.getLogger("flwr").info("%s: %s", name, {k: round(v, 3) for k, v in row.items()})
 
 
 def wait_for(grid: Any, sites: int, seconds: float) -> None:

@@ -6,6 +6,7 @@ It takes the place of Flower's own simulation, which needs Ray.  The apps are th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -63,6 +64,7 @@ class Rehearsal:
         # What Flower's own launchers do in the process of the coordinator.
         identity = need_flower().supercore.task_identity.TaskIdentity
         identity.run_id, identity.node_id, identity.task_id = 0, _COORDINATOR, 1
+        logging.getLogger("flwr").setLevel(logging.ERROR)  # our own progress bar says the same
         context = get_context("spawn")
         self._nodes: dict[int, _Process] = {}
         for node, config in enumerate(sites, start=_COORDINATOR + 1):
