@@ -42,6 +42,8 @@ CacheOption = Annotated[
     Path | None,
     typer.Option("--cache", metavar="FOLDER", help="What was scored before; default ~/.cache."),
 ]
+_MANY = 9
+"""From so many columns on they stand closer."""
 
 
 def check_outputs(out: Path | None, html: Path | None, plots: Path | None) -> None:
@@ -98,7 +100,10 @@ def show(
 
 def terminal_table(table: FigureTable) -> RichTable:
     """A table that fits 80 columns as long as its row names do."""
-    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
+    space = 1 if len(table.columns) < _MANY else 0
+    shown = RichTable(
+        box=box.SIMPLE_HEAD, padding=(0, 0, 0, space), pad_edge=False, show_edge=False
+    )
     shown.add_column("", overflow="fold", max_width=30)
     for key in table.columns:
         shown.add_column(table.column(key).heading, justify="right", no_wrap=True)
