@@ -42,9 +42,19 @@ def test_train_acoustic_writes_a_model_that_loads(
 
 
 def test_train_text_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(data: Path, out: Path, *, seed: int, progress: Any) -> TrainReport:
+    def fake(
+        data: Path,
+        out: Path,
+        *,
+        seed: int,
+        progress: Any,
+        languages: Any,
+        threads: int,
+        **rest: Any,
+    ) -> TrainReport:
         progress("text xx", 1.0)
-        return TrainReport((out / "text-xx",), {"xx a": {"auc": 0.75}}, 1.0, (f"seed {seed}",))
+        notes = (f"seed {seed}", f"{' '.join(languages)} on {threads}")
+        return TrainReport((out / "text-xx",), {"xx a": {"auc": 0.75}}, 1.0, notes)
 
     monkeypatch.setattr(text, "train", fake)
     result = CliRunner().invoke(
@@ -52,6 +62,12 @@ def test_train_text_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     assert "0.750" in result.output
     assert "seed 7" in result.output
+    assert "en zh ko on 2" in result.output
+    result = CliRunner().invoke(
+        app, ["text", "--language", "ko", "--threads", "1", "--out", str(tmp_path)],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert "ko on 1" in result.output
 
 
 def test_missing_data_is_an_error_of_ours(tmp_path: Path) -> None:

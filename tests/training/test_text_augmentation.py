@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicebot.training.text_augmentation import angry_words, augment, denials, other_politeness
+from voicebot.training.text_augmentation import (
+    DROP,
+    REPLACE,
+    angry_words,
+    augment,
+    denials,
+    mishear,
+    other_politeness,
+)
 from voicebot.training.text_corpora import OTHERS, Example, shares
 
 
@@ -59,3 +67,13 @@ def test_angry_words_are_frequent_and_mostly_in_angry_texts() -> None:
 def test_politeness_keeps_the_label() -> None:
     added = list(augment([example("짜증나네", 1.0), example("좋아", None)], "ko"))
     assert [(e.text, e.anger) for e in added] == [("짜증나네요", 1.0), ("좋아요", None)]
+
+
+def test_mishearing_loses_and_mistakes_words_as_told() -> None:
+    texts = [" ".join(f"w{n}x{i}" for i in range(10)) for n in range(300)]
+    heard = mishear(texts, "en", 5)
+    assert heard == mishear(texts, "en", 5) != mishear(texts, "en", 6)
+    kept = sum(word in b.split() for a, b in zip(texts, heard, strict=True) for word in a.split())
+    lost = 1 - sum(len(t.split()) for t in heard) / 3000
+    assert lost == pytest.approx(DROP, abs=0.02)
+    assert 1 - kept / 3000 == pytest.approx(DROP + REPLACE, abs=0.02)

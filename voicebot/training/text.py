@@ -1,61 +1,38 @@
-"""Training of the text models from end to end: fit, calibrate, export, evaluate."""
+"""Training of the text models from end to end: fit, teach, mix, calibrate, export, evaluate."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion.calibration import (
-    REFERENCE_PRIOR,
-    Calibration,
-    fit_platt,
-    fit_temperature,
-)
-from voicebot.emotion.text import IDS, KIND, WEIGHTS, TextModel, TextParams, folder_name
-from voicebot.emotion.text_features import (
-    FEATURE_SET,
-    LANGUAGES,
-    SPECS,
-    normalise,
-)
-from voicebot.training.evaluation import anger_figures
-from voicebot.training.export import Graph, need_train_extra, write_model
+from voicebot.emotion.calibration import Calibration
+from voicebot.emotion.text import folder_name
+from voicebot.emotion.text_features import LANGUAGES, normalise
+from voicebot.emotion.vocabulary import VOCABULARY_FILE, vocabulary_file
+from voicebot.errors import ModelError, OutputError
+from voicebot.training.export import need_train_extra, write_model
+from voicebot.training.feature_cache import default_cache
 from voicebot.training.report import Progress, TrainReport
-from voicebot.training.text_card import text_card
-from voicebot.training.text_corpora import CORPORA, Example, load
-from voicebot.training.text_fit import FOLD, Linear, fit, matrix, predict
+from voicebot.training.service_talk import service_talk
+from voicebot.training.text_augmentation import augment, mishear
+from voicebot.training.text_calibration import Answers, calibrate, fit_mix, mixed
+from voicebot.training.text_card import CardParts, text_card
+from voicebot.training.text_corpora import CORPORA, Corpus, Example, load, shares
+from voicebot.training.text_encoder import need_torch
+from voicebot.training.text_fit import Linear, fit, matrix
+from voicebot.training.text_fit import predict as predict_linear
+from voicebot.training.text_graph import export
+from voicebot.training.text_network import RECIPES, SERVICE, Network, train_network
+from voicebot.training.text_neural import predict
+from voicebot.training.text_rows import Row, evaluate_language, row_of
 
-Floats = npt.NDArray[np.float64]
-
-DROP, REPLACE = 0.07, 0.05
-"""Shares of words that a recogniser is taken to lose and to mistake, for calibration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """How well a model does on one split of one corpus."""
-
-    language: str
-    corpus: str
-    split: str
-    n: int
-    prevalence: float
-    """share of angry texts, 0-1"""
-    auc: float
-    ap: float
-    """average precision"""
-    f1: float
-    """best over all thresholds"""
-    ece: float
-    """expected calibration error with the corpus weighted to the reference prior, 0-1"""
-    ms_per_text: float
-    """ms of processor time, one core, from raw text to score"""
+_MEND: Final = "check the file and its labels"
 
 
 def train(
@@ -65,40 +42,45 @@ def train(
     seed: int,
     progress: Progress,
     languages: Sequence[str] = LANGUAGES,
+    cache: Path | None = None,
+    encoder: Path | None = None,
+    threads: int = 1,
 ) -> TrainReport:
     """Train, calibrate and write ``text-<language>`` for each language.
+
+    Checkpoints make it go on where it was interrupted, to the same models.
 
     Args:
         data: Folder with ``text/``.
         out: Folder of models to write into.
-        seed: Of the errors put into the calibration texts; same data and seed, same bytes.
+        seed: Of all chance.
         progress: Told what is being done.
         languages: ISO 639-1.
+        cache: Folder for checkpoints; None for the user's.
+        encoder: Folder of the published encoder that English starts from; None looks for the
+            installed package.
+        threads: Of torch.
 
     Raises:
-        ModelError: a corpus is missing or broken, or the extra ``train`` is not installed.
-        OutputError: ``out`` cannot be written.
+        ModelError: a corpus, the encoder or a package is missing or broken.
+        OutputError: ``out`` or the cache cannot be written.
     """
     need_train_extra()
+    need_torch().set_num_threads(threads)
+    for language in languages:
+        if language not in RECIPES:
+            raise ModelError(f"no text model for {language!r}", f"use {', '.join(RECIPES)}")
     start = time.monotonic()
     rows: list[Row] = []
     folders: list[Path] = []
     for language in languages:
-        corpora = [c for c in CORPORA if c.language == language]
-        examples = {c.name: load(c, data) for c in corpora}
-        report = _reporter(progress, f"text {language}")
-        linear = fit(examples, corpora, language, report)
-        everything = [e for c in corpora for e in examples[c.name]]
-        calibration = calibrate(linear, everything, language, seed)
-        folder = out / folder_name(language)
-        model = export(linear, language)
-        write_model(folder, model, calibration, "")  # evaluation wants the model on disk
-        mine = evaluate_language(examples, out, language, report)
-        write_model(
-            folder, model, calibration, text_card(language, corpora, examples, mine, calibration)
-        )
+        mine = _train_language(
+            data, out / folder_name(language), language, seed=seed, progress=progress,
+            cache=cache if cache is not None else default_cache().parent / "text",
+            encoder=encoder,
+        )  # fmt: skip
         rows += mine
-        folders.append(folder)
+        folders.append(out / folder_name(language))
     figures = {
         f"{r.language} {r.corpus}": {
             "auc": r.auc, "ap": r.ap, "f1": r.f1, "ece": r.ece, "ms": r.ms_per_text,
@@ -109,161 +91,148 @@ def train(
     return TrainReport(tuple(folders), figures, time.monotonic() - start)
 
 
-def evaluate(data: Path, models_dir: Path, languages: Sequence[str] = LANGUAGES) -> list[Row]:
-    """Run the models on disk over the test split of every corpus.
-
-    Args:
-        data: Folder with ``text/``.
-        models_dir: Folder of models.
-        languages: ISO 639-1.
-
-    Raises:
-        ModelError: a corpus or model is missing or broken.
-    """
-    rows: list[Row] = []
-    for language in languages:
-        examples = {c.name: load(c, data) for c in CORPORA if c.language == language}
-        rows += evaluate_language(examples, models_dir, language)
-    return rows
-
-
-def evaluate_language(
-    examples: Mapping[str, Sequence[Example]],
-    models_dir: Path,
+def _train_language(
+    data: Path,
+    folder: Path,
     language: str,
-    progress: Callable[[float], None] = lambda share: None,
+    *,
+    seed: int,
+    progress: Progress,
+    cache: Path,
+    encoder: Path | None,
 ) -> list[Row]:
-    """Rows of one language; ``examples`` maps a corpus to all its examples.
+    """One language; returns its rows on the test splits."""
+    corpora = [c for c in CORPORA if c.language == language]
+    examples = {c.name: load(c, data) for c in corpora}
+    trained = [c for c in corpora if c.weight > 0]
+    own = [e for c in trained for e in examples[c.name] if e.split == "train"]
+    everything = [*own, *augment(own, language), *calm_service(trained, language, seed)]
+    dev = Dev.of([e for c in trained for e in examples[c.name] if e.split == "dev"], language, seed)
+    unseen: list[Row] = []
 
-    Raises:
-        ModelError: the model is missing or broken.
-    """
-    # Corpora hold one-word texts, which count here; on a call the model would abstain.
-    model = TextModel.load(models_dir, language, TextParams(min_letters=0, min_characters=0))
-    assert model is not None
-    rows = []
-    for number, (corpus, of_corpus) in enumerate(examples.items()):
-        test = [e for e in of_corpus if e.split == "test" and e.anger is not None]
-        start = time.thread_time()  # the session runs in this thread, others must not count
-        scores = [model.score(e.text) for e in test]
-        elapsed = time.thread_time() - start
-        logit = np.array([s.anger_logit for s in scores if s])
-        angry = np.array([bool(e.anger) for e in test])
-        figures = anger_figures(logit, angry)
-        if figures:
-            rows.append(
-                Row(
-                    language, corpus, "test", len(test), float(angry.mean()), figures["auc"],
-                    figures["ap"], best_f1(logit, angry), _error(logit, angry),
-                    1000 * elapsed / len(test),
-                )
-            )  # fmt: skip
-        progress(0.8 + 0.2 * (number + 1) / len(examples))
+    def after(stage: str, network: Network) -> None:
+        for service in SERVICE.get((language, stage), ()):
+            rest = [c for c in trained if c.name != service]
+            told = _within(progress, f"text {language}: without {service}")
+            test = [e for e in examples[service] if e.split == "test"]
+            unseen.append(_unseen(everything, rest, network, dev, test, language, told))
+
+    networks = train_network(
+        everything, language, seed=seed, cache=cache, encoder=encoder, after=after,
+        progress=lambda stage, share: progress(f"text {language}: network, {stage}", share),
+    )  # fmt: skip
+    linear = fit(everything, trained, language, _within(progress, f"text {language}: n-grams"))
+    one, other = dev.linear(linear), dev.networks(networks)
+    mix = fit_mix(one, other, dev.examples)
+    both = mixed(one, other, mix)
+    calibration = calibrate(both, dev.examples)
+    families = {"n-grams alone": one, "network alone": other, "both": both}
+    compared = {name: _rows(found, dev.examples, language) for name, found in families.items()}
+    model = export(linear, networks, mix, language)
+    _write_vocabulary(folder, networks[0])
+    write_model(folder, model, calibration, "")  # evaluation wants the model on disk
+    told = _within(progress, f"text {language}: evaluation")
+    rows = evaluate_language(examples, folder.parent, language, progress=told)
+    parts = CardParts(rows, unseen, compared, calibration, seed)
+    write_model(folder, model, calibration, text_card(language, corpora, examples, parts))
     return rows
 
 
-def best_f1(logit: npt.ArrayLike, angry: npt.ArrayLike) -> float:
-    """Best F1 over all thresholds, 0-1."""
-    truth = np.asarray(angry, dtype=bool)
-    hits = np.cumsum(truth[np.argsort(-np.asarray(logit), kind="stable")])
-    return float(np.max(2 * hits / (np.arange(1, len(truth) + 1) + truth.sum())))
+def calm_service(corpora: Sequence[Corpus], language: str, seed: int) -> list[Example]:
+    """Calm sentences that a service line hears, as examples of the corpus of customer service."""
+    services = {name for (code, _), names in SERVICE.items() if code == language for name in names}
+    named = [c.name for c in corpora if c.name in services]
+    calm = shares({"neutral": 1.0})
+    return [
+        Example(sentence, name, "train", 0.0, calm)
+        for name in named
+        for sentence in service_talk(seed)
+    ]
 
 
-def export(linear: Linear, language: str) -> Any:
-    """The ONNX graph of one text: ids and weights in, probabilities and anger logit out."""
-    graph = Graph()
-    value = graph.node("Unsqueeze", WEIGHTS, graph.constant(np.array([1])))  # [n, 1]
+@dataclass(frozen=True, slots=True)
+class Dev:
+    """The dev split as a bad recogniser hears it."""
 
-    def head(weights: npt.NDArray[np.float16], bias: npt.NDArray[np.float32], ids: str) -> str:
-        table = graph.node("Gather", graph.constant(weights), ids, axis=0)
-        products = graph.node("Mul", graph.node("Cast", table, to=1), value)
-        total = graph.node("ReduceSum", products, graph.constant(np.array([0])), keepdims=1)
-        return graph.node("Add", total, graph.constant(bias[None, :]))
+    examples: Sequence[Example]
+    texts: Sequence[str]
+    """normalised"""
+    language: str
 
-    anger = head(linear.anger[:, None], np.array([linear.anger_bias], dtype=np.float32), IDS)
-    folded = graph.node("Div", IDS, graph.constant(np.array(FOLD)))
-    others = head(linear.others, linear.others_bias, folded)
-    # Shifted by this sum the anger logit is the log-odds against all others together.
-    total = graph.node("ReduceLogSumExp", others, axes=[1], keepdims=1)
-    logits = graph.node("Concat", graph.node("Add", anger, total), others, axis=1)
-    return graph.finish(
-        logits, kind=KIND, features=FEATURE_SET, anger_logit=anger,
-        inputs={IDS: ("int64", ["n"]), WEIGHTS: ("float32", ["n"])},
-        extra={"voicebot.language": language},
-    )  # fmt: skip
+    @classmethod
+    def of(cls, examples: Sequence[Example], language: str, seed: int) -> Dev:
+        """Let them be heard."""
+        texts = [normalise(e.text, language) for e in examples]
+        return cls(examples, mishear(texts, language, seed), language)
 
+    def without(self, corpus: str) -> Dev:
+        """All but one corpus."""
+        kept = [i for i, e in enumerate(self.examples) if e.corpus != corpus]
+        return Dev([self.examples[i] for i in kept], [self.texts[i] for i in kept], self.language)
 
-def calibrate(linear: Linear, examples: Sequence[Example], language: str, seed: int) -> Calibration:
-    """Fit Platt's line and the temperature on the dev split, heard through a bad recogniser.
+    def linear(self, linear: Linear) -> Answers:
+        """What the linear model says of it."""
+        return Answers(*predict_linear(linear, matrix(self.texts, self.language)))
 
-    Each corpus counts the same and is weighted to the reference prior of anger; words are lost
-    and mistaken as in a transcript of a telephone call.
-    """
-    dev = [e for e in examples if e.split == "dev"]
-    texts = mishear([normalise(e.text, language) for e in dev], language, seed)
-    anger, others = predict(linear, matrix(texts, language))
-    answered = np.array([i for i, e in enumerate(dev) if e.anger is not None])
-    truth = np.array([dev[i].anger for i in answered], dtype=np.float64)
-    corpus = np.array([dev[i].corpus for i in answered])
-    positive, negative = np.zeros_like(truth), np.zeros_like(truth)
-    for name in np.unique(corpus):
-        mine = corpus == name
-        # Soft labels are left out of the truth: a complaint is neither fury nor calm.
-        positive[mine] = truth[mine] / max(truth[mine].sum(), 1e-9) * REFERENCE_PRIOR
-        negative[mine] = (
-            (1 - truth[mine]) / max((1 - truth[mine]).sum(), 1e-9) * (1 - REFERENCE_PRIOR)
+    def networks(self, networks: Sequence[Network]) -> Answers:
+        """What the networks say of it, on average."""
+        found = [predict(n.net, self.texts, n.vocabulary) for n in networks]
+        return Answers(
+            np.mean([anger for anger, _ in found], axis=0),
+            np.mean([others for _, others in found], axis=0),
         )
-    raw = np.concatenate([anger[answered], anger[answered]])
-    label = np.concatenate([np.ones_like(truth), np.zeros_like(truth)])
-    weight = np.concatenate([positive, negative])
-    keep = weight > 0
-    platt = fit_platt(raw[keep], label[keep], weight[keep])
-    told = [i for i, e in enumerate(dev) if e.others is not None]
-    labels = np.array([int(np.argmax(dev[i].others)) for i in told])  # type: ignore[arg-type]
-    log_p = others[told] - np.log(np.exp(others[told]).sum(axis=1, keepdims=True))
-    return Calibration(
-        anger=platt,
-        temperature=fit_temperature(log_p, labels),
-        data=(
-            f"dev splits of {', '.join(sorted(set(corpus)))}, each weighted the same and to a "
-            f"prior of {REFERENCE_PRIOR:g}, {DROP:.0%} of the words lost and {REPLACE:.0%} mistaken"
-        ),
-    )
 
 
-def mishear(texts: Sequence[str], language: str, seed: int) -> list[str]:
-    """Lose and mistake words (Chinese: characters) as a recogniser does.
-
-    Args:
-        texts: Normalised.
-        language: ISO 639-1.
-        seed: Of the choice.
-    """
-    rng = np.random.default_rng(seed)
-    apart = SPECS[language].words == 0
-    split = [list(t) if apart else t.split() for t in texts]
-    every = [word for words in split for word in words]
-    out = []
-    for words in split:
-        chance = rng.random(len(words))
-        other = rng.integers(0, max(len(every), 1), len(words))
-        heard = [
-            every[other[i]] if chance[i] < DROP + REPLACE else word
-            for i, word in enumerate(words)
-            if chance[i] >= DROP
-        ]
-        out.append(("" if apart else " ").join(heard))
-    return out
-
-
-def _error(logit: Floats, angry: npt.NDArray[np.bool_]) -> float:
-    """Expected calibration error at the reference prior, over ten bins, 0-1."""
-    weight = np.where(angry, REFERENCE_PRIOR / angry.sum(), (1 - REFERENCE_PRIOR) / (~angry).sum())
-    probability = 1 / (1 + np.exp(-logit))
-    bins = np.minimum((probability * 10).astype(int), 9)
-    gap = np.bincount(bins, weight * (probability - angry), minlength=10)
-    return float(np.abs(gap).sum())
+def _unseen(
+    everything: Sequence[Example],
+    corpora: Sequence[Corpus],
+    network: Network,
+    dev: Dev,
+    test: Sequence[Example],
+    language: str,
+    progress: Callable[[float], None],
+) -> Row:
+    """Figures on a corpus that no part of the model has seen."""
+    left_out = test[0].corpus
+    linear = fit([e for e in everything if e.corpus != left_out], corpora, language, progress)
+    rest = dev.without(left_out)
+    one, other = rest.linear(linear), rest.networks([network])
+    mix = fit_mix(one, other, rest.examples)
+    calibration = calibrate(mixed(one, other, mix), rest.examples)
+    heard = Dev(test, [normalise(e.text, language) for e in test], language)
+    said = mixed(heard.linear(linear), heard.networks([network]), mix)
+    row = row_of(_calibrated(said, calibration), test, language, "test, never seen")
+    if row is None:
+        raise ModelError(f"corpus {left_out}: its test split is all angry or all calm", _MEND)
+    progress(1.0)
+    return row
 
 
-def _reporter(progress: Progress, what: str) -> Callable[[float], None]:
+def _rows(answers: Answers, dev: Sequence[Example], language: str) -> list[Row]:
+    """Figures of one kind of model on the dev split of each corpus."""
+    logit = _calibrated(answers, calibrate(answers, dev))
+    rows = []
+    for corpus in dict.fromkeys(e.corpus for e in dev):
+        mine = [i for i, e in enumerate(dev) if e.corpus == corpus and e.anger is not None]
+        if row := row_of(logit[mine], [dev[i] for i in mine], language, "dev"):
+            rows.append(row)
+    return rows
+
+
+def _calibrated(answers: Answers, calibration: Calibration) -> npt.NDArray[np.float64]:
+    return np.array([calibration.anger.logit(raw) for raw in answers.anger])
+
+
+def _write_vocabulary(folder: Path, network: Network) -> None:
+    path = folder / VOCABULARY_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(vocabulary_file(network.vocabulary))
+    except OSError as err:
+        raise OutputError(
+            f"{path}: {err.strerror or err}", "choose a folder you may write with --out"
+        ) from err
+
+
+def _within(progress: Progress, what: str) -> Callable[[float], None]:
     return lambda share: progress(what, share)

@@ -16,12 +16,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from voicebot.emotion.text_features import normalise
+import numpy as np
+
+from voicebot.emotion.text_features import SPECS, normalise
 from voicebot.training.text_corpora import Example, shares
+
+DROP, REPLACE = 0.07, 0.05
+"""Shares of words that a recogniser is taken to lose and to mistake, for calibration."""
 
 _PREDICATE_EN: Final = re.compile(
     r"\b(i|we)( am|'m| was|'re| are| were)"
@@ -59,7 +64,7 @@ def augment(examples: Iterable[Example], language: str) -> Iterator[Example]:
     for example in examples:
         if example.anger == 1.0:
             for text in denials(example.text, language, angry):
-                yield replace(example, text=text, anger=0.0, others=calm)
+                yield replace(example, text=text, anger=0.0, others=calm, labels=())
 
 
 def angry_words(examples: Iterable[Example], language: str) -> frozenset[str]:
@@ -122,3 +127,28 @@ def _is_plain(text: str) -> bool:
         return False
     vowel, final = divmod((ord(last) - _FIRST_SYLLABLE) % 588, 28)
     return final == 0 and vowel in _OPEN_VOWELS_KO
+
+
+def mishear(texts: Sequence[str], language: str, seed: int) -> list[str]:
+    """Lose and mistake words (Chinese: characters) as a recogniser does.
+
+    Args:
+        texts: Normalised.
+        language: ISO 639-1.
+        seed: Of the choice.
+    """
+    rng = np.random.default_rng(seed)
+    apart = SPECS[language].words == 0
+    split = [list(t) if apart else t.split() for t in texts]
+    every = [word for words in split for word in words]
+    out = []
+    for words in split:
+        chance = rng.random(len(words))
+        other = rng.integers(0, max(len(every), 1), len(words))
+        heard = [
+            every[other[i]] if chance[i] < DROP + REPLACE else word
+            for i, word in enumerate(words)
+            if chance[i] >= DROP
+        ]
+        out.append(("" if apart else " ").join(heard))
+    return out

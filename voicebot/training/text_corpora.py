@@ -50,6 +50,8 @@ class Example:
     """0-1; None if the corpus does not say"""
     others: Shares | None
     """shares of :data:`OTHERS`, shape ``(6,)``, sum one; None if angry or not said"""
+    labels: tuple[str, ...] = ()
+    """the corpus' own labels; finer than the two answers above, they help a network to learn"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Corpus:
     licence: str
     read: Callable[[Sequence[Path]], Iterator[Example]]
     weight: float
-    """how much one of its training examples counts"""
+    """how much one of its training examples counts; 0 for a corpus that only serves to test"""
     anger: str
     """what counts as angry, for the card"""
 
@@ -130,7 +132,7 @@ def _goemotions(paths: Sequence[Path]) -> Iterator[Example]:
                 emotion = _GO.get(name, "happiness")
                 counts[emotion] = counts.get(emotion, 0.0) + 1.0
             angry = float(not _GO_ANGRY.isdisjoint(names))
-            yield Example(text, "goemotions", split, angry, shares(counts))
+            yield Example(text, "goemotions", split, angry, shares(counts), tuple(names))
 
 
 _MELD: Final = {"joy": "happiness"}
@@ -141,7 +143,9 @@ def _meld(paths: Sequence[Path]) -> Iterator[Example]:
         for row in _rows(path):
             emotion = _MELD.get(row["Emotion"], row["Emotion"])
             angry = float(emotion in ("anger", "disgust"))
-            yield Example(row["Utterance"], "meld", split, angry, shares({_known(emotion): 1.0}))
+            yield Example(
+                row["Utterance"], "meld", split, angry, shares({_known(emotion): 1.0}), (emotion,)
+            )  # fmt: skip
 
 
 _EMPATHETIC: Final[dict[str, str]] = {
@@ -164,7 +168,10 @@ def _empathetic(paths: Sequence[Path]) -> Iterator[Example]:
         for row in _rows(path, "\t"):
             emotion = _EMPATHETIC[row["label"]]
             angry = float(emotion in ("anger", "disgust"))
-            yield Example(row["text"], "empatheticdialogues", split, angry, shares({emotion: 1.0}))
+            yield Example(
+                row["text"], "empatheticdialogues", split, angry, shares({emotion: 1.0}),
+                (row["label"],),
+            )  # fmt: skip
 
 
 def _airline(paths: Sequence[Path]) -> Iterator[Example]:
@@ -175,6 +182,7 @@ def _airline(paths: Sequence[Path]) -> Iterator[Example]:
         yield Example(
             row["text"], "airline_tweets", split_of(row["tweet_id"]),
             DISSATISFIED if negative else 0.0, others,
+            (row["airline_sentiment"], row.get("negativereason") or "no complaint"),
         )  # fmt: skip
 
 
@@ -194,7 +202,7 @@ def _smp(name: str, splits: Sequence[str]) -> Callable[[Sequence[Path]], Iterato
                 part = "train" if split == "tune" and part == "test" else part
                 yield Example(
                     row["content"].replace("//", " "), name, part, float(emotion == "anger"),
-                    shares({_known(emotion): 1.0}),
+                    shares({_known(emotion): 1.0}), (row["label"],),
                 )  # fmt: skip
 
     return read
@@ -221,7 +229,7 @@ def _cped(paths: Sequence[Path]) -> Iterator[Example]:
             angry = None if emotion == "negative-other" else float(emotion in ("anger", "disgust"))
             yield Example(
                 row["Utterance"], "cped", "test" if held_out else "dev" if dev else "train",
-                angry, shares(_CPED[emotion]),
+                angry, shares(_CPED[emotion]), (emotion,),
             )  # fmt: skip
 
 
@@ -231,6 +239,7 @@ def _shopping(paths: Sequence[Path]) -> Iterator[Example]:
         yield Example(
             row["review"], "online_shopping_10_cats", split_of(row["review"]),
             0.0 if positive else DISSATISFIED, shares({"happiness": 1.0}) if positive else None,
+            ("positive" if positive else "negative", row.get("cat") or ""),
         )  # fmt: skip
 
 
@@ -247,7 +256,12 @@ def _ko_single(paths: Sequence[Path]) -> Iterator[Example]:
         emotion = _KO[label.strip()]
         angry = float(emotion in ("anger", "disgust"))
         yield Example(
-            text, "ko_single_utterance", split_of(text.strip()), angry, shares({emotion: 1.0})
+            text,
+            "ko_single_utterance",
+            split_of(text.strip()),
+            angry,
+            shares({emotion: 1.0}),
+            (emotion,),
         )
 
 
@@ -261,7 +275,7 @@ def _ko_dialogue(paths: Sequence[Path]) -> Iterator[Example]:
         angry = float(emotion in ("anger", "disgust"))
         yield Example(
             text, "ko_continuous_dialogue", split_of(f"dialogue {dialogue}"), angry,
-            shares({emotion: 1.0}),
+            shares({emotion: 1.0}), (emotion,),
         )  # fmt: skip
 
 
@@ -285,7 +299,8 @@ def _kote(paths: Sequence[Path]) -> Iterator[Example]:
             counts = {name: float(len(found & of)) for name, of in _KOTE.items()}
             part = split if split == "test" else "dev" if split_of(number) == "dev" else "train"
             angry = float(not found.isdisjoint(_KOTE_ANGRY))
-            yield Example(text.strip('"'), "kote", part, angry, shares(counts))
+            names = tuple(str(i) for i in sorted(found))
+            yield Example(text.strip('"'), "kote", part, angry, shares(counts), names)
 
 
 # --------------------------------------------------------------------- reading
@@ -327,7 +342,7 @@ CORPORA: Final = (
     Corpus(
         "meld", "en",
         _in("meld", "train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv"),
-        "GPL-3.0", _meld, 1.5, "anger, disgust",
+        "GPL-3.0", _meld, 0.0, "anger, disgust",
     ),
     Corpus(
         "empatheticdialogues", "en", _in("empatheticdialogues", "train.tsv", "dev.tsv", "test.tsv"),

@@ -13,7 +13,7 @@ then folded into the weights.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from voicebot.emotion.text_features import BUCKETS, features, normalise
 from voicebot.training.export import need_train_extra
-from voicebot.training.text_augmentation import augment
 from voicebot.training.text_corpora import Corpus, Example
 
 Floats = npt.NDArray[np.float64]
@@ -53,15 +52,15 @@ class Linear:
 
 
 def fit(
-    examples: Mapping[str, Sequence[Example]],
+    examples: Sequence[Example],
     corpora: Sequence[Corpus],
     language: str,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Linear:
-    """Fit both heads on the train split.
+    """Fit both heads.
 
     Args:
-        examples: All examples of each corpus.
+        examples: Of the train split of all corpora, with added ones.
         corpora: Their weights.
         language: ISO 639-1.
         progress: Told the share done.
@@ -72,9 +71,8 @@ def fit(
     need_train_extra()
     from scipy import sparse
 
-    own = [e for c in corpora for e in examples[c.name] if e.split == "train"]
     weights = {c.name: c.weight for c in corpora}
-    train = [(e, weights[e.corpus]) for e in (*own, *augment(own, language))]
+    train = [(e, weights[e.corpus]) for e in examples]
     x = matrix([e.text for e, _ in train], language)
     progress(0.4)
     answered, target, weight = _anger_targets(train)
@@ -95,7 +93,7 @@ def fit(
         np.array([train[i][0].others for i in told], dtype=np.float64),
         np.array([train[i][1] for i in told]),
     )
-    progress(0.8)
+    progress(1.0)
     others = (coefficients * scale).T.astype(np.float16)
     return Linear(anger, float(bias[0]), others, biases.astype(np.float32))
 
