@@ -10,8 +10,8 @@ from typing import Final
 from voicebot.emotion.calibration import REFERENCE_PRIOR, Calibration
 from voicebot.training import pretrained
 from voicebot.training.text_corpora import DISSATISFIED, Corpus, Example
-from voicebot.training.text_rows import Row
 from voicebot.training.text_network import RECIPES
+from voicebot.training.text_rows import Row
 
 _NETWORKS: Final = {
     True: f"a fine-tuned {pretrained.NAME} (Apache-2.0), in 8 bits",
@@ -87,9 +87,11 @@ def text_card(
             f"Where only \"negative\" is known, a text counts as angry by {DISSATISFIED:g}.",
             "Added to training by rules of grammar: denials of angry predicates "
             "(English, Chinese),",
-            "the polite or plain form of each sentence (Korean). Half of what the network reads "
-            "has lost",
-            f"or mistaken words, drawn anew each time. Seed {parts.seed}.",
+            "the polite or plain form of each sentence (Korean), calm sentences of a service line "
+            "put together",
+            "from parts: numbers, spellings, corrections (English). Half of what the network reads "
+            "has lost or",
+            f"mistaken words, drawn anew each time. Seed {parts.seed}.",
             "",
             "## Figures (test splits, angry against the rest, through the ONNX file)",
             "",
