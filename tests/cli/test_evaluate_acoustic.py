@@ -57,14 +57,17 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     assert asked == {}
 
 
-def test_left_out_models_are_asked_for(asked: dict[str, Any], tmp_path: Path) -> None:
-    run()
-    assert asked["left_out_models"] is None
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [((), None), (("--left-out",), "left-out"), (("--left-out-models", "mine"), "mine")],
+)
+def test_left_out_models_are_asked_for(
+    asked: dict[str, Any], arguments: tuple[str, ...], name: str | None
+) -> None:
+    run(*arguments)
+    found = asked["left_out_models"]
+    assert (found.name if found else None) == name
     assert asked["draw"] is False
-    run("--left-out")
-    assert asked["left_out_models"].name == "left-out"
-    run("--left-out-models", str(tmp_path))
-    assert asked["left_out_models"] == tmp_path
 
 
 def test_an_unknown_split(asked: dict[str, Any]) -> None:
