@@ -15,7 +15,7 @@ from voicebot.calls.record import Facts, Heard, Kind, Span
 from voicebot.config import Config
 from voicebot.emotion.acoustic import AcousticModel
 from voicebot.engine import Engine
-from voicebot.errors import LabelError
+from voicebot.errors import LabelError, OutputError
 from voicebot.events import Leg
 from voicebot.labelling.calls import find_calls, read_call
 from voicebot.labelling.gold import gold_spans
@@ -64,6 +64,7 @@ def hear_own(
         LabelError: there are no labels, or none of a recording that is there.
         AudioError: a recording cannot be read.
         ModelError: a model is missing or broken.
+        OutputError: the cache cannot be written.
     """
     files, gold = find_calls([calls]), gold_spans(labels)
     both = sorted(files.keys() & gold.keys())
@@ -117,8 +118,10 @@ def _heard(
     path = cache / "calls" / f"own-{key}.npz"
     kept = store.load(path)
     if kept is None:
-        kept = [hear(engine, acoustic, facts, audio.caller, audio.rate)]
-        store.save(path, kept)
+        store.save(path, [hear(engine, acoustic, facts, audio.caller, audio.rate)])
+        kept = store.load(path)  # so that the first run is told what later ones are
+        if kept is None:
+            raise OutputError(f"{path}: cannot be read back", "choose another --cache")
     return kept[0].fused_again(config.emotion.fusion)
 
 

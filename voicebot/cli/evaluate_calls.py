@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voicebot import config as configuration
+from voicebot.cli.evaluation_output import check_outputs
 from voicebot.cli.train import DataOption, SeedOption, progress_bar
 from voicebot.engine import NO_LANGUAGE
 from voicebot.errors import OutputError
@@ -89,6 +90,9 @@ def command(
     """  # fmt: skip
     from voicebot.calls.gather import CallSet, gather
 
+    check_outputs(out, None, None)
+    if png is not None and not png.parent.is_dir():
+        raise OutputError(f"--png {png}: no such folder", f"make the folder {png.parent} first")
     console = Console()
     settings = configuration.load(configuration.locate(config))
     asked = CallSet(
@@ -161,11 +165,13 @@ def _show(
 
 
 def table(title: str, rows: dict[str, Figures]) -> Table:
-    """Figures of whole calls, for the terminal."""
-    made = Table(title=title, box=box.SIMPLE, padding=(0, 1))
-    made.add_column("", no_wrap=True)
-    for head in ("calm\nspeech h", "false alarms\nper h (95 %)", "persistent\nfound",
-                 "outbursts\nalarmed", "angry s\nmed / p90", "clock s\nmed / p90"):  # fmt: skip
+    """Figures of whole calls, for a terminal of 80 columns; the rest is in the JSON."""
+    made = Table(
+        title=title, box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False
+    )
+    made.add_column("", overflow="fold", max_width=24)
+    for head in ("calm\nh", "false alarms\nper h (95 %)", "persistent\nfound", "outbursts\nalarmed",
+                 "angry s\nmed/p90"):  # fmt: skip
         made.add_column(head, justify="right", no_wrap=True)
     for name, f in rows.items():
         made.add_row(
@@ -175,17 +181,16 @@ def table(title: str, rows: dict[str, Figures]) -> Table:
             _share(f.detection, f.angry_calls),
             _share(f.outburst_share, f.outburst_calls),
             _pair(f.angry_seconds_median, f.angry_seconds_p90),
-            _pair(f.clock_seconds_median, f.clock_seconds_p90),
         )
     return made
 
 
 def _share(share: float, count: int) -> str:
-    return f"{100 * share:.0f} % of {count}" if count else "-"
+    return f"{100 * share:.0f}% of {count}" if count else "-"
 
 
 def _pair(median: float | None, p90: float | None) -> str:
-    return "-" if median is None or p90 is None else f"{median:.1f} / {p90:.1f}"
+    return "-" if median is None or p90 is None else f"{median:.1f}/{p90:.0f}"
 
 
 def _plain(groups: dict[str, Figures], points: Sequence[Point]) -> dict[str, Any]:
