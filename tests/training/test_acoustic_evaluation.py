@@ -10,11 +10,11 @@ from tests.training.corpus import COLUMNS, make_corpus, write_manifest
 from voicebot.emotion.onnx_model import models_dir
 from voicebot.errors import ModelError
 from voicebot.training import acoustic_evaluation
-from voicebot.training.acoustic_evaluation import evaluate
+from voicebot.training.acoustic_evaluation import evaluate, known_sentences
 from voicebot.training.acoustic_predictions import Request
 from voicebot.training.augmentation import CLEAN, TEST_HARD
 from voicebot.training.evaluation_report import PartReport
-from voicebot.training.speech_corpora import read_manifest
+from voicebot.training.speech_corpora import Clip, read_manifest
 
 MODEL = models_dir() / "acoustic"
 
@@ -66,3 +66,17 @@ def test_the_loudest_happy_clips_are_found(tmp_path: Path) -> None:
     assert len({c.speaker for c in loud}) == 3
     assert 3 <= len(loud) <= 6
     assert Request(MODEL, loud, CLEAN).clips == loud
+
+
+def test_sentences_that_give_the_emotion_away_are_told() -> None:
+    def clip(split: str, emotion: int, text: str, corpus: str = "aa") -> Clip:
+        return Clip(Path(), "x", corpus, "en", split, emotion, 1.0, split, text)
+
+    leaky = [clip("train", 0, "how dare you"), clip("test", 0, "how dare you")]
+    (line,) = known_sentences(leaky, "test")
+    assert "In aa, 1 of 1 test clips" in line
+    # The same words in every mood, words that training lacks, or no words tell nothing.
+    assert known_sentences([*leaky, clip("train", 4, "how dare you")], "test") == []
+    assert known_sentences([leaky[0], clip("test", 0, "another")], "test") == []
+    assert known_sentences([clip("train", 0, ""), clip("test", 0, "")], "test") == []
+    assert known_sentences([leaky[0], clip("test", 0, "how dare you", "bb")], "test") == []
