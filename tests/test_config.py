@@ -113,9 +113,9 @@ def test_a_secret_of_digits_stays_text_and_is_never_shown(tmp_path: Path) -> Non
     assert secret not in str(caught.value)
 
 
-def test_one_utterance_must_not_be_able_to_reach_the_threshold(tmp_path: Path) -> None:
-    path = written(tmp_path, "escalation:\n  evidence:\n    utterance_cap_nats: 9\n")
-    with pytest.raises(ConfigError, match="my.yaml:1: escalation: evidence.utterance_cap_nats"):
+def test_keys_that_contradict_one_another_are_refused_together(tmp_path: Path) -> None:
+    path = written(tmp_path, "escalation:\n  evidence:\n    small_step: 5\n    large_step: 2\n")
+    with pytest.raises(ConfigError, match=r"my.yaml:2: escalation.evidence: small_step \(5"):
         config.load(path, {})
 
 

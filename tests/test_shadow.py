@@ -129,7 +129,8 @@ def test_a_candidate_that_is_higher_by_a_nat_is_measured_so(live: LiveModels, st
     assert total.scored.difference_sd == pytest.approx(0.0, abs=1e-6)
     assert total.scored.correlation == pytest.approx(1.0)
     assert total.calls == 1
-    assert total.peak_candidate > total.peak_active
+    # Evidence goes by change, so a candidate that is higher throughout finds no more.
+    assert total.peak_candidate == pytest.approx(total.peak_active, abs=0.5)
     assert total.latency.mean_ms is not None
     assert total.latency.mean_ms > 0.1
     assert total.off == ""

@@ -20,7 +20,7 @@ OWN = BaselineParams()
 PARAMS = EscalationParams()
 
 
-def calls(shouter: float = 0.5) -> list[Heard]:
+def calls(shouter: float = -1.2) -> list[Heard]:
     """Four callers, one of whom comes to sound angry while calm."""
     made = []
     for n in range(4):

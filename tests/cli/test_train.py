@@ -31,7 +31,17 @@ def test_train_acoustic_writes_a_model_that_loads(
     out = tmp_path / "model"
     result = CliRunner().invoke(
         app,
-        ["acoustic", "--data", str(data), "--out", str(out), "--cache", str(tmp_path / "cache")],
+        [
+            "acoustic",
+            "--data",
+            str(data),
+            "--out",
+            str(out),
+            "--cache",
+            str(tmp_path / "cache"),
+            "--left-out-models",
+            str(tmp_path / "left"),
+        ],
         catch_exceptions=False,
         env={"COLUMNS": "200"},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from voicebot.emotion.calibration import Calibration
+from voicebot.training.augmentation import CLEAN, LINE
 from voicebot.training.card import LICENCES, acoustic_card
 from voicebot.training.speech_corpora import Clip
 
@@ -16,7 +17,7 @@ def card(corpus: str) -> str:
         Clip(Path(), "a", corpus, "en", "s1", 0, 1.0, "train", ""),
         Clip(Path(), "b", corpus, "en", "s2", 4, 1.0, "test", ""),
     ]
-    return acoustic_card(clips, FIGURES, Calibration(), seed=5)
+    return acoustic_card(clips, FIGURES, Calibration(), 5, (CLEAN, LINE), encoder=True)
 
 
 def test_weights_from_research_corpora_say_so_first() -> None:

@@ -15,7 +15,7 @@ from voicebot.training import pretrained
 from voicebot.training.pretrained import choose_pieces, find_encoder, read_safetensors
 
 
-def write(path: Path, tensors: dict[str, np.ndarray]) -> None:  # type: ignore[type-arg]
+def write(path: Path, tensors: dict[str, np.ndarray]) -> None:
     header, body = {"__metadata__": {"format": "pt"}}, b""
     for name, value in tensors.items():
         kind = {"float32": "F32", "int64": "I64"}[str(value.dtype)]
@@ -28,7 +28,7 @@ def write(path: Path, tensors: dict[str, np.ndarray]) -> None:  # type: ignore[t
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
     a = np.arange(6, dtype=np.float32).reshape(2, 3)
-    write(tmp_path / "m", {"a": a, "ids": np.arange(3), "b": np.float32([7.0])})
+    write(tmp_path / "m", {"a": a, "ids": np.arange(3), "b": np.array([7.0], np.float32)})
     found = read_safetensors(tmp_path / "m")
     assert set(found) == {"a", "b"}
     np.testing.assert_array_equal(found["a"], a)

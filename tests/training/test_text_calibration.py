@@ -12,7 +12,7 @@ from voicebot.training.text_corpora import Example, shares
 from voicebot.training.text_graph import Mix
 
 
-def dev(n: int = 4000) -> tuple[list[Example], np.ndarray]:  # type: ignore[type-arg]
+def dev(n: int = 4000) -> tuple[list[Example], np.ndarray]:
     rng = np.random.default_rng(0)
     truth = rng.random(n) < 0.3
     corpus = np.where(rng.random(n) < 0.2, "small", "large")
@@ -24,7 +24,7 @@ def dev(n: int = 4000) -> tuple[list[Example], np.ndarray]:  # type: ignore[type
     return examples, truth
 
 
-def answers(truth: np.ndarray, strength: float, seed: int) -> Answers:  # type: ignore[type-arg]
+def answers(truth: np.ndarray, strength: float, seed: int) -> Answers:
     rng = np.random.default_rng(seed)
     logit = strength * (truth - 0.5) + rng.normal(size=len(truth))
     return Answers(logit, rng.normal(size=(len(truth), 6)))

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from voicebot.errors import ModelError
 from voicebot.training.text_encoder import (
@@ -19,6 +18,8 @@ from voicebot.training.text_encoder import (
     start_from,
     weights_of,
 )
+
+torch = pytest.importorskip("torch", reason="needs the extra train-text")
 
 TRANSFORMER = EncoderShape(20, 12, layers=2, width=8, heads=2, hidden=16)
 CONVOLUTIONS = ConvolutionShape(20, width=6, filters=5, spans=(1, 2, 3, 4), hidden=7)
@@ -108,5 +109,5 @@ def test_another_encoder_is_refused() -> None:
 
 def test_missing_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ModelError, match=r"voicebot\[train\]"):
+    with pytest.raises(ModelError, match=r"voicebot\[train-text\]"):
         need_torch()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from voicebot.emotion.calibration import Calibration
 from voicebot.emotion.text import TextModel, folder_name
@@ -28,9 +27,11 @@ from voicebot.training.text_graph import Mix, export, quantise
 from voicebot.training.text_network import Network
 from voicebot.training.text_neural import predict
 
+torch = pytest.importorskip("torch", reason="needs the extra train-text")
+
 LETTERS = [*SPECIAL, *"abcdefgh"]
 TEXTS = ["a b c d", "h", "", "c c a b f f d e g a", "z"]
-SHAPES = {
+SHAPES: dict[str, EncoderShape | ConvolutionShape] = {
     WORDPIECE: EncoderShape(len(LETTERS), 10, layers=2, width=24, heads=3, hidden=32),
     CHARACTERS: ConvolutionShape(len(LETTERS), width=9, filters=5, spans=(1, 2, 3, 4), hidden=7),
 }

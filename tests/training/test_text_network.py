@@ -17,6 +17,8 @@ from voicebot.training.text_encoder import ConvolutionShape, EncoderShape
 from voicebot.training.text_network import RECIPES, SERVICE, Network, train_network
 from voicebot.training.text_neural import Stage
 
+pytest.importorskip("torch", reason="needs the extra train-text")
+
 SMALL = ConvolutionShape(0, width=4, filters=4, spans=(1, 2), hidden=4)
 
 

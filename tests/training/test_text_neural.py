@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from voicebot.emotion.vocabulary import SPECIAL, Vocabulary
 from voicebot.errors import ModelError, OutputError
@@ -16,6 +15,8 @@ from voicebot.training import text_neural
 from voicebot.training.text_corpora import Example, shares
 from voicebot.training.text_encoder import EncoderShape, build, weights_of
 from voicebot.training.text_neural import Stage, Targets, predict, targets, train_stage
+
+torch = pytest.importorskip("torch", reason="needs the extra train-text")
 
 WORDS = [f"w{i}" for i in range(12)]
 VOCABULARY = Vocabulary([*SPECIAL, *WORDS], max_tokens=12)

@@ -61,7 +61,8 @@ def replay(call: Heard, params: EscalationParams, own_level: BaselineParams) -> 
                 note(escalation.decide((), looks[look]))
             look += 1
         if seen.score is not None:
-            escalation.settle(seen.score, seen.start, seen.end, seen.speech_seconds, "", seen.t)
+            text = "(some words)" if seen.words is not None else ""
+            escalation.settle(seen.score, seen.start, seen.end, seen.speech_seconds, text, seen.t)
         note(escalation.decide((), seen.t, seen.score.anger if seen.score else None))
     for t in looks[look:]:
         if not calm:

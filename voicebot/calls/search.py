@@ -31,11 +31,11 @@ from voicebot.emotion.baseline import BaselineParams
 from voicebot.escalation.escalation import EscalationParams
 from voicebot.training.report import Progress
 
-THRESHOLDS: Final = tuple(float(round(t, 2)) for t in np.geomspace(1.5, 30.0, 18))
+THRESHOLDS: Final = tuple(float(round(t, 2)) for t in np.geomspace(0.4, 10.0, 14))
 """nats; tried for ``policy.threshold_nats``"""
 GRID: Final[Mapping[str, tuple[float, ...]]] = {
-    "evidence.nats_per_second": (0.15, 0.2, 0.3, 0.45, 0.7),
-    "evidence.leak_seconds": (30.0, 60.0, 120.0),
+    "evidence.seconds": (4.0, 6.0, 9.0),
+    "evidence.angry_seconds": (30.0, 60.0, 120.0),
 }
 """Keys of ``escalation`` and what is tried for each, beside the value in force."""
 RESAMPLES: Final = 2000

@@ -22,7 +22,7 @@ EVIDENCE: Final = "evidence"
 ANY: Final = "any utterance"
 THREE: Final = "three in a row"
 
-THRESHOLDS: Final = tuple(float(round(t, 2)) for t in np.geomspace(1.0, 40.0, 24))
+THRESHOLDS: Final = tuple(float(round(t, 2)) for t in np.geomspace(0.25, 12.0, 24))
 """nats"""
 PROBABILITIES: Final = (
     0.1, 0.2, 0.3, 0.4, THRESHOLD, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99,
@@ -45,24 +45,20 @@ class Point:
 def at_threshold(params: EscalationParams, nats: float) -> EscalationParams:
     """The same parameters with another threshold.
 
-    What must lie below the threshold (rising, release, the cap of an utterance) is lowered
-    where it would not.
+    What must lie below the threshold (rising, release) is lowered where it would not.
 
     Args:
         params: Evidence and policy.
         nats: The threshold.
     """
-    policy, evidence = params.policy.model_dump(), params.evidence.model_dump()
+    policy = params.policy.model_dump()
     rising = min(params.policy.rising_nats, _RISING * nats)
     policy |= {
         "threshold_nats": nats,
         "rising_nats": rising,
         "release_nats": min(params.policy.release_nats, rising / 3),
     }
-    evidence |= {"utterance_cap_nats": min(params.evidence.utterance_cap_nats, nats - rising)}
-    return EscalationParams.model_validate(
-        {**params.model_dump(), "policy": policy, "evidence": evidence}
-    )
+    return EscalationParams.model_validate({**params.model_dump(), "policy": policy})
 
 
 def sweep(

@@ -292,7 +292,7 @@ def _show(console: Console, trials: Sequence[Trial], chosen: Trial, limits: Limi
     from voicebot.calls.search import choose, without_the_caller
 
     made = Table(title="Most found within a budget", box=box.SIMPLE, padding=(0, 1))
-    for head in ("budget\nper h", "threshold\nnats", "weight\nper s", "leak\ns", "false\nper h",
+    for head in ("budget\nper h", "threshold\nnats", "speech\ns", "fades\ns", "false\nper h",
                  "below\n(95 %)", "found", "outbursts\nalarmed", "angry s\nmedian"):  # fmt: skip
         made.add_column(head, justify="right")
     rows: list[tuple[str, Trial]] = [("in force", trials[0])]
@@ -304,8 +304,8 @@ def _show(console: Console, trials: Sequence[Trial], chosen: Trial, limits: Limi
         f, p = trial.figures, trial.params
         median = f.angry_seconds_median
         made.add_row(
-            name, f"{p.policy.threshold_nats:g}", f"{p.evidence.nats_per_second:g}",
-            f"{p.evidence.leak_seconds:g}", f"{f.rate.per_hour * limits.factor:.2f}",
+            name, f"{p.policy.threshold_nats:g}", f"{p.evidence.seconds:g}",
+            f"{p.evidence.angry_seconds:g}", f"{f.rate.per_hour * limits.factor:.2f}",
             f"{trial.upper() * limits.factor:.2f}", f"{f.detection:.0%}",
             f"{f.outburst_share:.0%}" if f.outburst_calls else "-",
             "-" if median is None else f"{median:.1f}",

@@ -1,92 +1,74 @@
-"""This caller's own level.
+"""What is known of a caller before they speak: how calm callers sound, and how they differ.
 
-In calm speech the anger logit differs between callers nearly as much as within
-one (measured on 55 speakers of five corpora, each left out of training, noisy:
-sd 0.33 between and 0.36 within in neutral speech, 0.44 within where it may be
-happy or sad): a voice that is harsh by nature gives false alarms all through
-its call.  So the caller's offset from the average calm level is an
-unknown with a Gaussian prior, and every settled score is an observation of it.
-Subtracting the posterior mean leaves the change, which is what persists in anger.
+In calm speech the anger logit differs between callers more than within one (measured on 46
+speakers of six corpora, each left out of training: sd 0.9 between and 0.3 to 0.8 within), and
+one line differs from the next.  So a caller's own level is an unknown, and so is how evenly they
+speak.  Both are laid out on a grid with a prior; :mod:`voicebot.escalation.evidence` weighs
+the grid by what the caller says.
 
-A caller who is angry from the first word must not become their own normal:
-
-* an observation counts by the probability that it is *not* anger, after the
-  offset so far;
-* no single one may pull further than a limit;
-* the offset itself is capped, below what clear anger brings.
-
-Source: conjugate normal model with known variances (Gelman et al., "Bayesian
-Data Analysis", 3rd ed., section 2.5).
+A wide prior means: judge callers by how they change.  A narrow one means: judge them by how they
+compare with others.  With calls of one's own, ``voicebot calibrate`` narrows it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
-from voicebot.emotion.calibration import sigmoid
+import numpy as np
+import numpy.typing as npt
+
 from voicebot.params import Params, key
+
+Floats = npt.NDArray[np.float64]
+
+_LEVELS: Final = 33
+_SPREADS: Final = 3
+_REACH: Final = 2.6
+"""standard deviations that the grid of levels reaches to either side"""
 
 
 class BaselineParams(Params):
     """What is known of callers before this one speaks."""
 
     calm_logit: float = key(
-        -1.8, "Average anger logit of calm speech.", unit="nats", ge=-8.0, le=2.0
+        -1.2, "Average anger logit of calm speech on this line.", unit="nats", ge=-8.0, le=4.0
     )
     between_sd: float = key(
-        0.35, "How much calm callers differ from one another.  0 turns the baseline off.",
-        unit="nats", ge=0.0, le=2.0,
+        1.6, "How much calm callers, and lines, differ from one another.  Small judges callers by "
+        "how they compare with others, large by how they change.", unit="nats", gt=0.0, le=6.0,
     )  # fmt: skip
-    within_sd: float = key(
-        0.45, "How much the calm speech of one caller varies.", unit="nats", gt=0.0, le=4.0
+    even_sd: float = key(
+        0.3, "How much the calm speech of an even-tempered caller varies.",
+        unit="nats", gt=0.0, le=4.0,
+    )  # fmt: skip
+    lively_sd: float = key(
+        1.2, "How much the calm speech of a lively caller varies.", unit="nats", gt=0.0, le=4.0
     )
-    seconds: float = key(
-        3.0, "Speech that makes one independent observation: neighbouring windows repeat each "
-        "other.", unit="s", gt=0.0, le=60.0,
-    )  # fmt: skip
-    pull: float = key(
-        1.0, "An observation counts as at most this far from the calm level.",
-        unit="nats", gt=0.0, le=8.0,
-    )  # fmt: skip
-    cap: float = key(
-        0.7, "A caller is taken to be no harsher by nature than this.", unit="nats", ge=0.0, le=4.0
-    )
-    cap_below: float = key(
-        0.2, "A caller is taken to be no softer by nature than this.  A larger value lets a soft "
-        "caller's first sharp word count for more.", unit="nats", ge=0.0, le=4.0,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineState:
-    """What is known of this caller so far."""
+class Callers:
+    """The kinds of callers there may be, as a grid: level by spread."""
 
-    params: BaselineParams = field(default_factory=BaselineParams)
-    weight: float = 0.0
-    """independent observations so far"""
-    total: float = 0.0
-    """nats; their weighted distance from the calm level"""
-
-    @property
-    def offset(self) -> float:
-        """How far this caller's calm speech lies above the average caller's, in nats, capped."""
-        p = self.params
-        if p.between_sd == 0.0:
-            return 0.0
-        mean = self.total / (self.weight + (p.within_sd / p.between_sd) ** 2)
-        return min(max(mean, -p.cap_below), p.cap)
+    level: Floats
+    """nats, anger logit of calm speech, shape ``(levels, 1)``"""
+    spread: Floats
+    """nats, standard deviation of calm speech, shape ``(1, 3)``"""
+    prior: Floats
+    """log-probability of each, shape ``(levels, 3)``"""
 
 
-def update(state: BaselineState, logit: float, seconds: float) -> BaselineState:
-    """Take in one settled score.
-
-    Args:
-        state: Before it.
-        logit: Anger logit as scored, offset not subtracted, in nats.
-        seconds: Seconds of speech it rests on; none changes nothing.
-    """
-    p = state.params
-    calm = 1.0 - float(sigmoid(logit - state.offset))
-    weight = calm * max(seconds, 0.0) / p.seconds
-    distance = min(max(logit - p.calm_logit, -p.pull), p.pull)
-    return replace(state, weight=state.weight + weight, total=state.total + weight * distance)
+@lru_cache(maxsize=64)
+def callers(params: BaselineParams) -> Callers:
+    """The grid of callers and its prior: Gaussian over levels, even over spreads."""
+    steps = np.linspace(-_REACH, _REACH, _LEVELS)
+    weight = np.exp(-0.5 * steps**2)
+    level = params.calm_logit + params.between_sd * steps
+    prior = np.log(weight / weight.sum() / _SPREADS)
+    return Callers(
+        level[:, None],
+        np.geomspace(params.even_sd, params.lively_sd, _SPREADS)[None, :],
+        np.repeat(prior[:, None], _SPREADS, axis=1),
+    )

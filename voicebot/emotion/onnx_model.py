@@ -176,9 +176,7 @@ def load_model(
             f"{folder}: {CALIBRATION_FILE} was made for another {MODEL_FILE} (checksum differs)",
             mend,
         )
-    return OnnxModel(
-        folder, kind, features, calibration, metadata, session
-    )
+    return OnnxModel(folder, kind, features, calibration, metadata, session)
 
 
 def _check_ends(folder: Path, session: Any, inputs: Mapping[str, Shape] | None, mend: str) -> None:

@@ -1,6 +1,6 @@
 """The escalation of one call: scores and rule hits in, evidence, states and alerts out.
 
-Joins the pure parts (evidence, policy, the caller's baseline offset) with what a
+Joins the pure parts (evidence, policy) with what a
 call has to remember between utterances; it returns events and has no side effects.
 """
 
@@ -9,13 +9,8 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Self
 
-from pydantic import model_validator
-
-from voicebot.emotion import baseline
-from voicebot.emotion.baseline import BaselineParams, BaselineState
-from voicebot.emotion.calibration import REFERENCE_LOGIT
+from voicebot.emotion.baseline import BaselineParams
 from voicebot.escalation import evidence, policy
 from voicebot.escalation.evidence import EvidenceParams, EvidenceState, Observation
 from voicebot.escalation.policy import (
@@ -37,13 +32,8 @@ QUOTES = 12
 class EscalationParams(Params):
     """From scores to alerts."""
 
-    evidence: EvidenceParams = key(EvidenceParams(), "How scores add up to evidence (CUSUM).")
+    evidence: EvidenceParams = key(EvidenceParams(), "How scores add up to evidence.")
     policy: PolicyParams = key(PolicyParams(), "When evidence becomes a state or an alert.")
-
-    @model_validator(mode="after")
-    def _no_single_burst(self) -> Self:
-        policy.check(self.policy, self.evidence)
-        return self
 
 
 class Escalation:
@@ -66,8 +56,8 @@ class Escalation:
         self._call_id = call_id
         self._params = params
         self._new_alert_id = new_alert_id
-        self._baseline = BaselineState(own_level)
-        self._evidence = EvidenceState()
+        self._own_level = own_level
+        self._evidence = evidence.begin(params.evidence, own_level)
         self._policy = PolicyState()
         self._quotes: deque[Quote] = deque(maxlen=QUOTES)
         self._alert_id: str | None = None
@@ -79,10 +69,8 @@ class Escalation:
         self, score: EmotionScore, start: float, end: float, speech_seconds: float
     ) -> Evidence:
         """What the evidence would be if the utterance ended now; nothing is remembered."""
-        seen = self._observation(score, start, end, speech_seconds)
-        return self._told(
-            evidence.step(self._evidence, seen, self._params.evidence), end, settled=False
-        )
+        seen = Observation(start, end, speech_seconds, score.anger_logit)
+        return self._told(self._with(seen), end, settled=False)
 
     def settle(
         self,
@@ -103,9 +91,8 @@ class Escalation:
             text: What was said, to be quoted; empty if not transcribed.
             t: s, audio clock; now.
         """
-        seen = self._observation(score, start, end, speech_seconds)
-        self._baseline = baseline.update(self._baseline, score.anger_logit, speech_seconds)
-        self._evidence = evidence.step(self._evidence, seen, self._params.evidence)
+        seen = Observation(start, end, speech_seconds, score.anger_logit, worded=bool(text))
+        self._evidence = self._with(seen)
         self.peak = max(self.peak, self._evidence.value)
         if self._evidence.last_angry == end:
             self._quotes.append(Quote(start, end, text, score.anger))
@@ -141,13 +128,9 @@ class Escalation:
                     self._alert_id = None
         return events
 
-    def _observation(
-        self, score: EmotionScore, start: float, end: float, speech_seconds: float
-    ) -> Observation:
-        return Observation.from_logit(
-            start, end, speech_seconds, anger_logit=score.anger_logit,
-            prior_logit=REFERENCE_LOGIT, baseline_offset=self._baseline.offset,
-        )  # fmt: skip
+    def _with(self, seen: Observation) -> EvidenceState:
+        """The evidence with one utterance more."""
+        return evidence.step(self._evidence, seen, self._params.evidence, self._own_level)
 
     def _alert(
         self, decision: OpenAlert | UpdateAlert, now: EvidenceState, t: float, anger: float | None

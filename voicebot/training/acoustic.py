@@ -162,9 +162,7 @@ def _finish(work: _Work, out: Path, left_out: Path | None, progress: Progress) -
             # Not even the two numbers of the calibration may come from the corpus left out.
             without = calibrate(unseen, clips, known & (corpus != name))
             note = f"For evaluation only: trained without {name}, as `{out.name}` otherwise.\n"
-            work.write(
-                left_out / f"acoustic-{name}", model, without, note, set(corpus) - {name}
-            )
+            work.write(left_out / f"acoustic-{name}", model, without, note, set(corpus) - {name})
     return figures
 
 

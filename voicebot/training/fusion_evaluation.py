@@ -11,10 +11,18 @@ from typing import Final
 import numpy as np
 
 from voicebot.emotion.acoustic import AcousticModel
-from voicebot.emotion.baseline import BaselineParams, BaselineState, update
+from voicebot.emotion.baseline import BaselineParams
 from voicebot.emotion.fusion import FusionParams, fuse
 from voicebot.emotion.text import TextModel
 from voicebot.errors import ModelError
+from voicebot.escalation.evidence import (
+    EvidenceParams,
+    EvidenceState,
+    Observation,
+    begin,
+    calm_level,
+    step,
+)
 from voicebot.events import EMOTIONS, EmotionScore
 from voicebot.training import breakdown, left_out, pictures
 from voicebot.training.acoustic_predictions import Request, predict
@@ -163,15 +171,18 @@ def _in_calls(pairs: Pairs, scores: Scores, seed: int) -> list[Scores]:
     for number in range(ORDERS):
         rng = np.random.default_rng((seed, number))
         order = rng.permutation(len(scores))
-        states: dict[str, BaselineState] = {}
+        params, own_level = EvidenceParams(), BaselineParams()
+        states: dict[str, EvidenceState] = {}
         moved: Scores = [None] * len(scores)
         for i in order:
             who = str(pairs.voice.speaker[i])
-            state = states.get(who, BaselineState(BaselineParams()))
+            state = states.get(who) or begin(params, own_level)
             if (score := scores[i]) is not None:
-                moved[i] = replace(score, anger_logit=score.anger_logit - state.offset)
-                seconds = float(pairs.voice.speech_seconds[i])
-                states[who] = update(state, score.anger_logit, seconds)
+                offset = calm_level(state, own_level) - own_level.calm_logit
+                moved[i] = replace(score, anger_logit=score.anger_logit - offset)
+                until = state.t + float(pairs.voice.speech_seconds[i])
+                seen = Observation(state.t, until, until - state.t, score.anger_logit)
+                states[who] = step(state, seen, params, own_level)
         out.append(moved)
     return out
 

@@ -71,7 +71,7 @@ def need_torch() -> Any:
         import torch
     except ImportError:
         raise ModelError(
-            "training needs the Python package torch", "pip install 'voicebot[train]'"
+            "training needs the Python package torch", "pip install 'voicebot[train-text]'"
         ) from None
     return torch
 
