@@ -50,11 +50,11 @@ def test_a_call_played_into_the_line_is_heard_and_escalates(
 ) -> None:
     record = tmp_path / "e.jsonl"
     process = start(
-        "listen", "--seconds", "30", "--rate", "8000", "-l", "en", "--events", str(record),
+        "listen", "--seconds", "52", "--rate", "8000", "-l", "en", "--events", str(record),
         env=line.env,
     )  # fmt: skip
     wait_for(record, "call_started")
-    player = line.play(caller_of("angry_en", tmp_path / "call.wav", 29.0))
+    player = line.play(caller_of("angry_en", tmp_path / "call.wav", 50.5))
     out, err = process.communicate(timeout=120)
     player.wait(30)
     assert process.returncode == 0, err
@@ -67,7 +67,7 @@ def test_a_call_played_into_the_line_is_heard_and_escalates(
     assert "ALERT" in out
     ended = found[-1]
     assert isinstance(ended, CallEnded)
-    assert ended.duration == pytest.approx(30.0, abs=0.11)
+    assert ended.duration == pytest.approx(52.0, abs=0.11)
     assert isinstance(found[0], CallStarted)
     assert found[0].rate == 8000
 

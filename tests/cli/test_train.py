@@ -22,33 +22,23 @@ def test_train_acoustic_writes_a_model_that_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_corpus(tmp_path / "data")
-    full = acoustic.train
+    full = acoustic.train_small
 
     def small(*args: Any, **options: Any) -> TrainReport:
         return full(*args, **options, recipe=SMALL)
 
-    monkeypatch.setattr(acoustic, "train", small)
-    out = tmp_path / "model"
+    monkeypatch.setattr(acoustic, "train_small", small)
+    out, cache = tmp_path / "models", tmp_path / "cache"
     result = CliRunner().invoke(
         app,
-        [
-            "acoustic",
-            "--data",
-            str(data),
-            "--out",
-            str(out),
-            "--cache",
-            str(tmp_path / "cache"),
-            "--left-out-models",
-            str(tmp_path / "left"),
-        ],
+        ["acoustic", "--small", "--data", str(data), "--out", str(out), "--cache", str(cache)],
         catch_exceptions=False,
         env={"COLUMNS": "200"},
     )
     assert result.exit_code == 0
     assert "mean unseen" in result.output
     assert str(out) in result.output
-    AcousticModel.load(out)
+    AcousticModel.load(out / "acoustic-small")
 
 
 def test_train_text_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
