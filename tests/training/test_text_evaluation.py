@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from voicebot.training.text_evaluation import Recognised, evaluate, spoken_sample
 
 from voicebot.emotion.onnx_model import models_dir
 from voicebot.errors import ModelError
@@ -15,6 +14,7 @@ from voicebot.training import text_evaluation
 from voicebot.training.evaluation_report import PartReport
 from voicebot.training.recognised import Heard
 from voicebot.training.text_corpora import CORPORA, Corpus, Example
+from voicebot.training.text_evaluation import Recognised, evaluate, spoken_sample
 from voicebot.training.text_predictions import Said
 
 ANGRY = (
