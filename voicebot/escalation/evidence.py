@@ -19,9 +19,11 @@ The evidence is the log-odds of the caller being angry, above the odds that rate
 (Shiryaev's posterior for a change with unknown parameters before and after it, made
 recursive by the forward algorithm of a hidden Markov model).  It is never shown below zero.
 
-On assembled calls of callers whose corpus no model had heard (4.6 h of calm speech, 46
-callers), this found 82 % of persistent anger at 0.5 false alarms an hour; a CUSUM of the same
-scores less a shrunken baseline 6 %.
+On 300 assembled calls of callers whose corpus no model had heard (5.5 h of calm speech) this found
+64 to 76 % of persistent anger without a false alarm; three angry utterances in a row, at a
+threshold chosen for as few, 30 to 32 %; a CUSUM of the scores less a shrunken baseline less still.
+Weak where anger begins with the first word (3 of 15), and where a caller once sounds far
+calmer than before: what follows can then be taken for anger.
 
 Sources:
     A. N. Shiryaev, "On optimum methods in quickest detection problems", Theory of Probability
