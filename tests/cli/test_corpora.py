@@ -30,6 +30,17 @@ def test_list(tmp_path: Path) -> None:
     assert "2 background noises" in out and "Text in" not in out
 
 
+def test_prepare(tmp_path: Path) -> None:
+    data, cache = make_corpus(tmp_path / "data"), tmp_path / "cache"
+    (data / "speech" / "aa_0_0.wav").write_bytes(b"RIFF nothing")
+    done = corpora("prepare", data, "--workers", 1, "--cache", cache)
+    assert done.exit_code == 0
+    assert "aa_0_0.wav: broken" in done.output
+    assert "53 clips" in done.output and "1 left out" in done.output
+    written = done.output.split("written: ")[1].strip()
+    assert Path(written).is_relative_to(cache) and any(Path(written).iterdir())
+
+
 def test_check(tmp_path: Path) -> None:
     data = make_corpus(tmp_path / "data")
     sound = corpora("check", data)

@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from tests.training.corpus import make_corpus
 from tests.training.test_acoustic import SMALL
+from tests.training.whisper import install, packed, weights
 from voicebot.cli.train import app, figures_table, progress_bar
 from voicebot.emotion.acoustic import AcousticModel
 from voicebot.errors import ModelError
 from voicebot.training import acoustic, text
+from voicebot.training.augmentation import CLEAN
 from voicebot.training.report import TrainReport
 
 
@@ -39,6 +41,29 @@ def test_train_acoustic_writes_a_model_that_loads(
     assert "mean unseen" in result.output
     assert str(out) in result.output
     AcousticModel.load(out / "acoustic-small")
+
+
+def test_train_acoustic_makes_both_models_and_those_without_a_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_corpus(tmp_path / "data")
+    install(monkeypatch, tmp_path / "whisper", packed(weights()))
+    full = acoustic.train
+
+    def quick(*args: Any, **options: Any) -> TrainReport:
+        return full(*args, **options, recipe=SMALL, conditions=(CLEAN,))
+
+    monkeypatch.setattr(acoustic, "train", quick)
+    out, left = tmp_path / "models", tmp_path / "left"
+    result = CliRunner().invoke(
+        app,
+        ["acoustic", "--data", str(data), "--out", str(out), "--cache", str(tmp_path / "cache"),
+         "--left-out-models", str(left), "--workers", "1"],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert sorted(p.name for p in out.iterdir()) == ["acoustic", "acoustic-small"]
+    assert sorted(p.name for p in left.iterdir()) == ["acoustic-aa", "acoustic-bb", "acoustic-cc"]
 
 
 def test_train_text_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,9 @@ def test_calm_speech_changes_nothing() -> None:
 
 def test_persistent_anger_rises_then_alerts_with_its_quotes() -> None:
     call = escalation()
-    events = speak(call, [CALM, CALM, CALM, ANGRY, ANGRY, ANGRY, ANGRY], seconds=3.0)
+    events = speak(call, [CALM, CALM, CALM, ANGRY, ANGRY, ANGRY, ANGRY], seconds=2.5)
     states = [e.state for e in events if isinstance(e, State)]
-    assert states[-1] is EscalationState.ESCALATED
+    assert states == [EscalationState.RISING, EscalationState.ESCALATED]
     (alert,) = alerts(events)
     assert alert.reason == "persistent_anger"
     assert alert.severity is Severity.CRITICAL

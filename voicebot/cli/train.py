@@ -24,6 +24,13 @@ DataOption = Annotated[
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, help="Of all chance: same data and seed, same model.")
 ]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, max=64, help="Processes that compute features.")
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="FOLDER", help="Computed features; default ~/.cache."),
+]
 
 
 @app.command()
@@ -39,13 +46,8 @@ def acoustic(
         ),
     ] = False,
     seed: SeedOption = 0,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, max=64, help="Processes that compute features.")
-    ] = 2,
-    cache: Annotated[
-        Path | None,
-        typer.Option("--cache", metavar="FOLDER", help="Computed features; default ~/.cache."),
-    ] = None,
+    workers: WorkersOption = 2,
+    cache: CacheOption = None,
     left_out: Annotated[
         Path | None,
         typer.Option(
@@ -143,13 +145,8 @@ def federated(
     noise: Annotated[
         float, typer.Option("--noise", min=0.0, help="Noise on a site's update, times --clip.")
     ] = 0.0,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, max=64, help="Processes that compute features.")
-    ] = 2,
-    cache: Annotated[
-        Path | None,
-        typer.Option("--cache", metavar="FOLDER", help="Computed features; default ~/.cache."),
-    ] = None,
+    workers: WorkersOption = 2,
+    cache: CacheOption = None,
 ) -> None:
     """Rehearse training over sites that keep their calls, and what that loses.
 

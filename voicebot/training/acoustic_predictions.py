@@ -29,11 +29,8 @@ from voicebot.training.report import Progress
 from voicebot.training.score_cache import (
     Row,
     digest_of,
-    keep_rows,
-    kept_rows,
     model_files,
-    spread_over,
-    table,
+    rows_of,
 )
 from voicebot.training.speakers import genders
 from voicebot.training.speech_corpora import Clip, for_testing, read_clip, read_noises
@@ -98,27 +95,15 @@ def predict(
         OutputError: the scores cannot be kept.
     """
     known = genders(data, {c.speaker for r in requests for c in r.clips})
-    paths = [cache / f"acoustic-{_digest(data, request, seed)}.npz" for request in requests]
-    kept = [kept_rows(p, len(r.clips), _COLUMNS) for p, r in zip(paths, requests, strict=True)]
-    total = sum(len(r.clips) for r, found in zip(requests, kept, strict=True) if found is None)
-    done = 0
-    out = []
-    with spread_over(workers) as spread:
-        for path, request, found in zip(paths, requests, kept, strict=True):
-            if found is None:
-                rows: list[Row] = []
-                jobs = [
-                    _Job(data, request.model, request.params, clip, request.condition, seed)
-                    for clip in request.clips
-                ]
-                for row in spread(_score, jobs):
-                    rows.append(row)
-                    done += 1
-                    progress("scoring", done / total)
-                found = table(rows, _COLUMNS)
-                keep_rows(path, *found)
-            out.append(_predictions(request.clips, *found, known))
-    return out
+    batches = [
+        (
+            cache / f"acoustic-{_digest(data, r, seed)}.npz",
+            [_Job(data, r.model, r.params, clip, r.condition, seed) for clip in r.clips],
+        )
+        for r in requests
+    ]
+    found = rows_of(_score, batches, _COLUMNS, workers=workers, what="scoring", progress=progress)
+    return [_predictions(r.clips, *rows, known) for r, rows in zip(requests, found, strict=True)]
 
 
 def heard(data: Path, clip: Clip, condition: Condition, seed: int) -> Pcm:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import voicebot
 from voicebot.errors import OutputError
 from voicebot.training.feature_cache import default_cache
+from voicebot.training.report import Progress
 
 Floats = npt.NDArray[np.float64]
 Strings = npt.NDArray[np.str_]
@@ -100,6 +101,49 @@ def table(rows: Sequence[Row], columns: int) -> tuple[Floats, Strings]:
     """Rows below one another: shapes ``(n, columns)`` and ``(n,)``."""
     numbers = np.array([numbers for numbers, _ in rows], dtype=np.float64)
     return numbers.reshape(-1, columns), np.array([reason for _, reason in rows], dtype=np.str_)
+
+
+def rows_of(
+    work: Callable[[Any], Row],
+    batches: Sequence[tuple[Path, Sequence[Any]]],
+    columns: int,
+    *,
+    workers: int,
+    what: str,
+    progress: Progress,
+) -> list[tuple[Floats, Strings]]:
+    """Rows of several batches of jobs, each kept as a whole or taken from an earlier run.
+
+    Args:
+        work: Makes the row of a job; picklable if there are several workers.
+        batches: Where the rows of each are kept, and its jobs.
+        columns: Numbers in a row.
+        workers: Processes; 1 works in this one.
+        what: Name of the work, for the progress.
+        progress: Told how far it is.
+
+    Returns:
+        For each batch as :func:`table`, rows in the order of its jobs.
+
+    Raises:
+        OutputError: the rows cannot be kept.
+    """
+    kept = [kept_rows(path, len(jobs), columns) for path, jobs in batches]
+    total = sum(len(jobs) for (_, jobs), found in zip(batches, kept, strict=True) if found is None)
+    done = 0
+    out = []
+    with spread_over(workers) as spread:
+        for (path, jobs), found in zip(batches, kept, strict=True):
+            if found is None:
+                rows: list[Row] = []
+                for row in spread(work, jobs):
+                    rows.append(row)
+                    done += 1
+                    progress(what, done / total)
+                found = table(rows, columns)
+                keep_rows(path, *found)
+            out.append(found)
+    return out
 
 
 def kept_rows(path: Path, count: int, columns: int) -> tuple[Floats, Strings] | None:

@@ -18,13 +18,12 @@ from voicebot.events import EMOTIONS
 from voicebot.training.predictions import UNTOLD, Predictions, score_rows
 from voicebot.training.report import Progress
 from voicebot.training.score_cache import (
+    Floats,
     Row,
+    Strings,
     digest_of,
-    keep_rows,
-    kept_rows,
     model_files,
-    spread_over,
-    table,
+    rows_of,
 )
 from voicebot.training.text_augmentation import mishear
 from voicebot.training.text_corpora import OTHERS, Example
@@ -85,40 +84,32 @@ def predict_texts(
     """
     for request in requests:
         load(request.models, request.language)
-    paths = [cache / f"text-{_digest(request)}.npz" for request in requests]
-    kept = [kept_rows(p, len(r.said), _COLUMNS) for p, r in zip(paths, requests, strict=True)]
-    total = sum(len(r.said) for r, found in zip(requests, kept, strict=True) if found is None)
-    done = 0
-    out = []
-    with spread_over(workers) as spread:
-        for path, request, found in zip(paths, requests, kept, strict=True):
-            if found is None:
-                rows: list[Row] = []
-                jobs = [_Job(request.models, request.language, s.text) for s in request.said]
-                for row in spread(_score, jobs):
-                    rows.append(row)
-                    done += 1
-                    progress("reading", done / total)
-                found = table(rows, _COLUMNS)
-                keep_rows(path, *found)
-            numbers, abstained = found
-            unknown = np.full(len(numbers), np.nan)
-            out.append(
-                Predictions(
-                    file=np.array([str(i) for i in range(len(numbers))], dtype=np.str_),
-                    corpus=np.array([s.corpus for s in request.said], dtype=np.str_),
-                    language=np.full(len(numbers), request.language, dtype="<U8"),
-                    speaker=np.array([s.speaker for s in request.said], dtype=np.str_),
-                    gender=np.full(len(numbers), "", dtype="<U8"),
-                    emotion=np.array([s.emotion for s in request.said], dtype=np.int64),
-                    logit=numbers[:, 0],
-                    probabilities=numbers[:, 1:],
-                    speech_seconds=unknown,
-                    snr_db=unknown,
-                    abstained=abstained,
-                )
-            )
-    return out
+    batches = [
+        (
+            cache / f"text-{_digest(r)}.npz",
+            [_Job(r.models, r.language, said.text) for said in r.said],
+        )
+        for r in requests
+    ]
+    found = rows_of(_score, batches, _COLUMNS, workers=workers, what="reading", progress=progress)
+    return [_predictions(r, *rows) for r, rows in zip(requests, found, strict=True)]
+
+
+def _predictions(request: TextRequest, numbers: Floats, abstained: Strings) -> Predictions:
+    unknown = np.full(len(numbers), np.nan)
+    return Predictions(
+        file=np.array([str(i) for i in range(len(numbers))], dtype=np.str_),
+        corpus=np.array([s.corpus for s in request.said], dtype=np.str_),
+        language=np.full(len(numbers), request.language, dtype="<U8"),
+        speaker=np.array([s.speaker for s in request.said], dtype=np.str_),
+        gender=np.full(len(numbers), "", dtype="<U8"),
+        emotion=np.array([s.emotion for s in request.said], dtype=np.int64),
+        logit=numbers[:, 0],
+        probabilities=numbers[:, 1:],
+        speech_seconds=unknown,
+        snr_db=unknown,
+        abstained=abstained,
+    )
 
 
 def load(models: Path, language: str) -> TextModel:
