@@ -67,6 +67,8 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
             r"my.yaml:4: escalation.policy.threshold_nats: .*greater than 0 \(got -1\)",
         ),
         ("vad:\n  engine: loudness\n", r"my.yaml:2: vad.engine: .*'webrtc', 'silero'"),
+        ("models:\n  voice: small\n", r"my.yaml:2: models.voice: must be acoustic, acoustic-small"),
+        ("models:\n  voice: text-en\n", r"my.yaml:2: models.voice: must be .* \(got 'text-en'\)"),
         ("stt: fast\n", r"my.yaml:1: stt: .*SttParams"),
         ("language: en\nlanguage: ko\n", "my.yaml:2: duplicate key 'language'"),
         ("stt:\n\tengine: auto\n", "my.yaml:2: a tab is used"),

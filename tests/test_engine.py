@@ -14,6 +14,7 @@ from tests.cli.command import DEMO
 from tests.emotion.versions import put, spoil
 from voicebot.config import Config
 from voicebot.emotion import live_models
+from voicebot.emotion.live_models import ModelsParams
 from voicebot.emotion.store import Store
 from voicebot.engine import Engine
 from voicebot.errors import ModelError
@@ -63,6 +64,17 @@ def test_a_broken_emotion_model_is_named(
     monkeypatch.setenv("VOICEBOT_EMOTION_MODELS", str(tmp_path))
     with pytest.raises(ModelError, match="acoustic"):
         Engine(Config(), "none")
+
+
+def test_the_settings_choose_which_model_listens() -> None:
+    small = Config(models=ModelsParams(voice="acoustic-small"))
+    with Engine(small, "none") as engine:
+        assert engine.models.versions == {"acoustic": "acoustic-small@shipped"}
+        assert engine.acoustic is engine.models.current().acoustic
+    absent = Config(models=ModelsParams(voice="acoustic-absent"))
+    with pytest.raises(ModelError, match="acoustic-absent@shipped: not in") as caught:
+        Engine(absent, "none")
+    assert "acoustic-small@shipped" in caught.value.mend
 
 
 def test_models_are_swapped_rolled_back_and_kept_in_the_middle_of_a_call(

@@ -23,6 +23,7 @@ from voicebot import config_text
 from voicebot.audio.devices import DeviceParams
 from voicebot.config_text import Document, KeyPath
 from voicebot.emotion.listener import EmotionParams
+from voicebot.emotion.live_models import ModelsParams
 from voicebot.errors import ConfigError
 from voicebot.escalation.actions import ActionsParams
 from voicebot.escalation.escalation import EscalationParams
@@ -53,6 +54,7 @@ class Config(Params):
     emotion: EmotionParams = key(
         EmotionParams(), "The caller's emotion. The agent's is never scored."
     )
+    models: ModelsParams = key(ModelsParams(), "Which emotion models score.")
     shadow: ShadowParams = key(
         ShadowParams(), "Emotion models that are tried beside the active ones."
     )

@@ -47,7 +47,10 @@ class Engine(Closing):
         # en-US and EN are en: the models know languages, not countries.
         self.language = language = language.lower().replace("_", "-").partition("-")[0]
         spoken = language != NO_LANGUAGE
-        self.models = LiveModels(Store(), language, config.emotion.acoustic, config.emotion.text)
+        self.models = LiveModels(
+            Store(), language, config.emotion.acoustic, config.emotion.text,
+            voice=config.models.voice,
+        )  # fmt: skip
         self.shadow = Shadow(self.models, config.shadow, config.emotion, config.escalation)
         self.rules = RuleMatcher(config.rules)
         self.speech = open_engine(language, config.stt, notice) if spoken else None

@@ -14,6 +14,8 @@ from voicebot.calls import assemble, gather
 from voicebot.calls.casting import PATTERN
 from voicebot.calls.gather import CallSet
 from voicebot.calls.record import Heard
+from voicebot.config import Config
+from voicebot.emotion.live_models import ModelsParams
 from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS
 
@@ -66,6 +68,9 @@ def test_a_set_is_heard_once(folder: Path, tmp_path: Path, monkeypatch: pytest.M
     assert gather.gather(asked, no_progress, workers=1) == first
     with pytest.raises(AssertionError, match="heard again"):
         gather.gather(replace(asked, seed=1), no_progress, workers=1)
+    small = Config(models=ModelsParams(voice="acoustic-small"))
+    with pytest.raises(AssertionError, match="heard again"):  # by another model
+        gather.gather(replace(asked, config=small), no_progress, workers=1)
 
 
 def test_speakers_that_the_model_knows_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from tests.calls.made import no_progress
 from voicebot.calls.own import hear_own, own_facts
 from voicebot.calls.record import Kind, Span
 from voicebot.config import Config
+from voicebot.emotion.live_models import ModelsParams
 from voicebot.engine import NO_LANGUAGE
 from voicebot.errors import LabelError
 from voicebot.labelling.spans import Label
@@ -44,6 +45,11 @@ def test_labelled_calls_are_heard_once(data: Path, tmp_path: Path) -> None:
     assert heard.observations
     assert len(list((tmp_path / "cache" / "calls").iterdir())) == 1
     assert hear_own(*arguments) == own
+    small = Config(models=ModelsParams(voice="acoustic-small"))
+    (other,) = hear_own(calls, tmp_path / "labels", small, NO_LANGUAGE, tmp_path / "cache",
+                        no_progress).heard  # fmt: skip
+    assert other.facts == heard.facts
+    assert other.observations != heard.observations, "another model listens"
 
 
 def test_no_labels_for_these_calls(data: Path, tmp_path: Path) -> None:

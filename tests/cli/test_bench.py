@@ -31,6 +31,21 @@ def test_pipeline_charges_every_stage(tmp_path: Path) -> None:
         assert run["rss_mb"] > 50
 
 
+def test_the_small_model_is_measured_where_it_is_chosen(tmp_path: Path) -> None:
+    settings, path = tmp_path / "small.yaml", tmp_path / "cost.json"
+    settings.write_text("models:\n  voice: acoustic-small\n")
+    cost = {}
+    for name, options in (("acoustic", []), ("acoustic-small", ["--config", str(settings)])):
+        done = voicebot(
+            "bench", "pipeline", str(DEMO / "happy_loud_en.flac"), "-l", "none", "--repeat", "1",
+            "--json", str(path), *options,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (run,) = json.loads(path.read_text())
+        cost[name] = next(s["cpu_seconds"] for s in run["stages"] if s["stage"] == "acoustic")
+    assert cost["acoustic-small"] < 0.5 * cost["acoustic"], "no speech encoder is run"
+
+
 @pytest.mark.parametrize("where", ["/absent/cost.json"])
 def test_a_report_that_cannot_be_written_is_named(where: str) -> None:
     done = voicebot(

@@ -62,6 +62,9 @@ def test_from_a_trained_folder_to_the_active_model_and_back(store: Store, tmp_pa
         models("activate", "acoustic@own").stdout == "acoustic@own: active, in place of shipped\n"
     )
     assert "is active already" in models("activate", "acoustic@own").stdout
+    put(store, "acoustic-small@own")
+    told = models("activate", "acoustic-small@own").stderr
+    assert "it scores where the setting models.voice is acoustic-small\n" in told
     assert row(models("list").output, "acoustic@own")[1] == "active"
     assert models("rollback", "acoustic").stdout == (
         "acoustic@shipped: active again, in place of own\n"

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.emotion.versions import put, spoil
+from tests.emotion.versions import put, spoil, variant
 from voicebot.emotion import live_models, opening
 from voicebot.emotion.acoustic import AcousticParams
 from voicebot.emotion.live_models import CHECK_SECONDS, LiveModels
-from voicebot.emotion.opening import EmotionModel, run_once
+from voicebot.emotion.onnx_model import models_dir
+from voicebot.emotion.opening import EmotionModel, open_model, run_once
 from voicebot.emotion.pointer import FILE, SHIPPED, ModelId
 from voicebot.emotion.store import Store
 from voicebot.emotion.text import TextParams
@@ -46,8 +47,10 @@ def live(store: Store, clock: Clock) -> Iterator[LiveModels]:
         yield models
 
 
-def open_live(store: Store, clock: Clock, language: str = "en") -> LiveModels:
-    return LiveModels(store, language, AcousticParams(), TextParams(), clock)
+def open_live(
+    store: Store, clock: Clock, language: str = "en", voice: str = "acoustic"
+) -> LiveModels:
+    return LiveModels(store, language, AcousticParams(), TextParams(), clock, voice)
 
 
 def after_a_look(live: LiveModels, clock: Clock) -> dict[str, str]:
@@ -81,6 +84,37 @@ def test_a_language_without_a_text_model_has_none(
         assert set(live.versions) == {"acoustic"}
         assert live.role("text-en") is None
         assert live.role("acoustic") == "acoustic"
+
+
+def test_the_small_model_listens_where_it_is_asked_for_and_is_swapped_alike(
+    store: Store, clock: Clock
+) -> None:
+    small = models_dir() / "acoustic-small"
+    with open_live(store, clock, voice="acoustic-small") as live:
+        assert live.versions["acoustic"] == "acoustic-small@shipped"
+        before = logit(live.current().acoustic)
+        assert before == logit(open_model("acoustic-small", small))
+        assert before != logit(open_model("acoustic", models_dir() / "acoustic"))
+        assert (live.role("acoustic-small"), live.role("acoustic")) == ("acoustic", None)
+        store.activate(put(store, "acoustic@1"))
+        store.activate(put(store, "acoustic-small@1", nats=1.0))
+        assert after_a_look(live, clock)["acoustic"] == "acoustic-small@1"
+        assert logit(live.current().acoustic) == pytest.approx(before + 1.0)
+        assert live.counts.swapped == 1
+
+
+def test_a_voice_of_ones_own_needs_no_shipped_one(store: Store, clock: Clock) -> None:
+    own = ModelId("acoustic-own", "1")
+    variant(store.folder / own.name / own.version)
+    with pytest.raises(ModelError, match="acoustic-own@shipped: not in") as caught:
+        open_live(store, clock, voice="acoustic-own")
+    assert "acoustic-own@1" in caught.value.mend
+    store.activate(own)
+    with open_live(store, clock, voice="acoustic-own") as live:
+        assert live.versions["acoustic"] == "acoustic-own@1"
+    spoil(store, own)
+    with pytest.raises(ModelError, match="acoustic-own/1"):
+        open_live(store, clock, voice="acoustic-own")
 
 
 def test_an_activation_is_noticed_and_scores(live: LiveModels, store: Store, clock: Clock) -> None:

@@ -9,15 +9,15 @@ import pytest
 from tests.emotion.versions import edit, variant
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams
 from voicebot.emotion.onnx_model import models_dir
-from voicebot.emotion.opening import check, name_for, open_model, run_once
+from voicebot.emotion.opening import check, listens, name_for, open_model, run_once
 from voicebot.emotion.text import TextModel
 from voicebot.errors import ModelError
 
 
-@pytest.mark.parametrize("name", ["acoustic", "text-en", "text-zh", "text-ko"])
+@pytest.mark.parametrize("name", ["acoustic", "acoustic-small", "text-en", "text-zh", "text-ko"])
 def test_every_shipped_model_opens_and_scores(name: str) -> None:
     model = open_model(name, models_dir() / name)
-    assert isinstance(model, AcousticModel if name == "acoustic" else TextModel)
+    assert isinstance(model, AcousticModel if listens(name) else TextModel)
     score = run_once(model)
     assert score is not None
     assert sum(score.probabilities.values()) == pytest.approx(1.0)
@@ -38,6 +38,7 @@ def test_a_name_that_nothing_has(name: str) -> None:
     with pytest.raises(ModelError, match="no emotion model is called so") as caught:
         open_model(name, models_dir() / "acoustic")
     assert "text-ko" in caught.value.mend
+    assert "acoustic-small" in caught.value.mend
 
 
 def test_the_name_follows_from_kind_and_language() -> None:

@@ -221,7 +221,7 @@ def _clips(calls: CallSet) -> list[Clip]:
 def _models(calls: CallSet, corpora: set[str]) -> dict[str, Path]:
     """The model that listens to each corpus."""
     if not calls.left_out:
-        folder = calls.acoustic if calls.acoustic is not None else keys.active_model("acoustic")
+        folder = calls.acoustic or keys.active_model(calls.config.models.voice)
         return dict.fromkeys(corpora, folder)
     models = {}
     for corpus in sorted(corpora):

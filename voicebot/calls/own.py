@@ -74,7 +74,7 @@ def hear_own(
             f"`voicebot label {calls}` makes them; name their folder with --labels",
         )
     heard, left_out = [], []
-    folder = keys.active_model("acoustic")
+    folder = keys.active_model(config.models.voice)
     acoustic = AcousticModel.load(folder, config.emotion.acoustic)
     with Engine(settled_only(silent(config)), language) as engine:
         for number, name in enumerate(both):
@@ -113,7 +113,7 @@ def _heard(
     digest = hashlib.sha256(audio.caller.tobytes()).hexdigest()
     config = engine.config
     content = f"{digest} {audio.rate} {config.vad!r} {config.endpointing!r} {facts!r}"
-    models = {"own": keys.active_model("acoustic")}
+    models = {"own": keys.active_model(config.models.voice)}
     key = keys.of_observations(content, models, config, engine.language)
     path = cache / "calls" / f"own-{key}.npz"
     kept = store.load(path)

@@ -15,6 +15,7 @@ from voicebot.emotion.intake import add as take_in
 from voicebot.emotion.ledger import Ledger
 from voicebot.emotion.model_card import headline_auc, read_card
 from voicebot.emotion.onnx_model import MODEL_FILE
+from voicebot.emotion.opening import listens
 from voicebot.emotion.pointer import ModelId, Pointer
 from voicebot.emotion.store import Store
 from voicebot.errors import ModelError
@@ -79,6 +80,8 @@ def activate(model: ModelArgument) -> None:
         typer.echo(f"{chosen}: is active already")
         return
     typer.echo(f"{chosen}: active, in place of {before}")
+    if listens(chosen.name):
+        typer.echo(f"it scores where the setting models.voice is {chosen.name}", err=True)
     typer.echo(f"go back with: voicebot models rollback {chosen.name}", err=True)
 
 

@@ -16,21 +16,42 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
+from pydantic import field_validator
 
 from voicebot.closing import Closing
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams
 from voicebot.emotion.listener import EmotionModels
-from voicebot.emotion.opening import ACOUSTIC, EmotionModel, open_model, run_once
+from voicebot.emotion.opening import ACOUSTIC, SMALL, EmotionModel, listens, open_model, run_once
 from voicebot.emotion.pointer import SHIPPED, ModelId, Pointer
 from voicebot.emotion.store import Store
 from voicebot.emotion.text import TextModel, TextParams, folder_name
 from voicebot.emotion.text_features import LANGUAGES
 from voicebot.errors import ModelError
+from voicebot.params import Params, key
 
 _log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 1.0
 """s between two looks at the pointer file."""
+
+
+class ModelsParams(Params):
+    """Which emotion models score, by name; their versions are chosen while calls go on."""
+
+    voice: str = key(
+        ACOUSTIC,
+        f"The model that listens to the voice: {ACOUSTIC}; {SMALL}, which hears prosody alone, "
+        f"for machines with little power; or one of your own that is called {ACOUSTIC}-... "
+        "`voicebot models list` shows what there is, `voicebot models activate` chooses the "
+        "version.",
+    )
+
+    @field_validator("voice")
+    @classmethod
+    def _hears(cls, voice: str) -> str:
+        if not (ModelId.is_name(voice) and listens(voice)):
+            raise ValueError(f"must be {ACOUSTIC}, {SMALL} or the name of another {ACOUSTIC}-...")
+        return voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +72,11 @@ class LiveModels(Closing):
         acoustic: When the voice is not judged.
         text: When the words are not judged.
         clock: s; only differences count.
+        voice: Name of the model that listens to the voice.
 
     Raises:
         ModelError: a shipped model is needed and is missing or broken.  A version that was
-            activated and does not load is logged, and the shipped one used.
+            activated and does not load is logged, and the shipped one used, if there is one.
     """
 
     def __init__(
@@ -64,11 +86,12 @@ class LiveModels(Closing):
         acoustic: AcousticParams,
         text: TextParams,
         clock: Callable[[], float] = time.monotonic,
+        voice: str = ACOUSTIC,
     ) -> None:
         self.store = store
         self._acoustic, self._text = acoustic, text
         self._clock = clock
-        self._roles = {"acoustic": ACOUSTIC}
+        self._roles = {"acoustic": voice}
         if language in LANGUAGES:
             self._roles["text"] = folder_name(language)
         self._lock = threading.Lock()
@@ -171,8 +194,10 @@ class LiveModels(Closing):
             try:
                 return wanted, self.open(wanted)
             except Exception as err:  # a line with the old model is better than no line
+                if shipped not in self.store.versions(name):
+                    raise
                 self._failed(wanted, err, kept=str(shipped))
-        folder = self.store.shipped / name
+        folder = self.store.locate(shipped)
         return shipped, open_model(name, folder, self._acoustic, self._text)
 
     def _failed(self, wanted: ModelId, err: Exception, kept: str) -> None:

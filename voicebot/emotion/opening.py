@@ -18,6 +18,8 @@ from voicebot.events import EmotionScore, Pcm
 
 ACOUSTIC: Final = "acoustic"
 """Name, and kind, of the model that listens to the voice."""
+SMALL: Final = "acoustic-small"
+"""Name of the one that hears prosody alone."""
 _TEXT_PREFIX: Final = "text-"
 _RATE: Final = 8000
 _SENTENCES: Final = {
@@ -49,10 +51,15 @@ def open_model(
     language = name.removeprefix(_TEXT_PREFIX)
     if name.startswith(_TEXT_PREFIX) and language in LANGUAGES:
         return TextModel.open(folder, language, text)
-    if name == ACOUSTIC or name.startswith(f"{ACOUSTIC}-"):
+    if listens(name):
         return AcousticModel.load(folder, acoustic)
-    known = ", ".join([ACOUSTIC, *(f"{_TEXT_PREFIX}{language}" for language in LANGUAGES)])
+    known = ", ".join([ACOUSTIC, SMALL, *(f"{_TEXT_PREFIX}{language}" for language in LANGUAGES)])
     raise ModelError(f"{name}: no emotion model is called so", f"there are: {known}")
+
+
+def listens(name: str) -> bool:
+    """Whether a model of this name listens to the voice: ``acoustic``, or ``acoustic-...``."""
+    return name == ACOUSTIC or name.startswith(f"{ACOUSTIC}-")
 
 
 def name_for(kind: str, language: str) -> str:
