@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import AmplitudeModel
+from voicebot.calls.line import Levels
 from voicebot.calls.listen import find_utterances, hear, settled_only
 from voicebot.calls.record import Facts, Kind, Span
 from voicebot.calls.replay import replay
@@ -68,7 +69,7 @@ def test_a_replay_and_known_utterances_give_what_the_pipeline_gave(pcm: Pcm) -> 
     assert len(found.observations) >= 8
     assert found == known
     assert told == again
-    outcome = replay(found, EAGER.escalation, EAGER.emotion.baseline)
+    outcome = replay(found, EAGER.escalation, Levels(EAGER.emotion.baseline))
     assert told, "the setting is eager enough for this test to see alerts"
     assert outcome.told == tuple(t for t, _ in told)
     assert outcome.opened == tuple(t for t, update in told if not update)

@@ -5,13 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.calls.made import call
+from voicebot.calls.line import Levels
 from voicebot.calls.record import Kind
 from voicebot.calls.replay import replay
 from voicebot.calls.sweep import at_threshold
 from voicebot.emotion.baseline import BaselineParams
 from voicebot.escalation.escalation import EscalationParams
 
-PARAMS, OWN = EscalationParams(), BaselineParams()
+PARAMS, OWN = EscalationParams(), Levels(BaselineParams())
 
 
 def test_anger_that_persists_is_alerted_and_calm_is_not() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.made import call, no_progress
+from voicebot.calls.line import Levels
 from voicebot.calls.record import Heard, Kind
 from voicebot.calls.search import (
     GRID,
@@ -16,7 +17,7 @@ from voicebot.calls.search import (
 from voicebot.emotion.baseline import BaselineParams
 from voicebot.escalation.escalation import EscalationParams
 
-OWN = BaselineParams()
+OWN = Levels(BaselineParams())
 PARAMS = EscalationParams()
 
 

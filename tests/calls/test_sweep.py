@@ -6,6 +6,7 @@ import pytest
 
 from tests.calls.made import call, no_progress
 from voicebot.calls import sweep as sweep_module
+from voicebot.calls.line import Levels
 from voicebot.calls.plain_rules import in_a_row
 from voicebot.calls.record import Kind
 from voicebot.calls.sweep import (
@@ -33,7 +34,7 @@ CALLS = [
 def points() -> list[Point]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep_module, "THRESHOLDS", (0.5, 2.0, 4.0, 8.0, 16.0))
-        return sweep(CALLS, EscalationParams(), BaselineParams(), no_progress, workers=1)
+        return sweep(CALLS, EscalationParams(), Levels(BaselineParams()), no_progress, workers=1)
 
 
 def test_the_curve_falls_with_the_threshold(points: list[Point]) -> None:

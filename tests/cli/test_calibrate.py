@@ -6,10 +6,10 @@ import pytest
 
 from tests.calls.made import call, no_progress
 from voicebot import config
+from voicebot.calls.line import Levels
 from voicebot.calls.record import Heard, Kind
 from voicebot.calls.search import Limits, run_trials
 from voicebot.cli.calibrate import check_hours, command, parse_budget, pick, write_fragment
-from voicebot.config import Config
 from voicebot.emotion.baseline import BaselineParams
 from voicebot.errors import ConfigError, VoicebotError
 from voicebot.escalation.escalation import EscalationParams
@@ -48,16 +48,18 @@ def test_calls_without_persistent_anger_teach_nothing() -> None:
 
 def test_an_impossible_budget_says_what_the_least_would_be() -> None:
     noisy = [call([-2.0] * 5 + [3.0] * 20), call([-2.0] * 10, Kind.ANGRY, begins=5)]
-    trials = run_trials(noisy, [EscalationParams()], BaselineParams(), no_progress, workers=1)
+    trials = run_trials(
+        noisy, [EscalationParams()], Levels(BaselineParams()), no_progress, workers=1
+    )
     with pytest.raises(VoicebotError, match="no setting finds anything at 0.1"):
         pick(trials, Limits(0.1))
 
 
 def test_the_fragment_is_a_configuration(tmp_path: Path) -> None:
     params = EscalationParams.model_validate({"policy": {"threshold_nats": 5.5}})
-    (trial,) = run_trials(CALLS, [params], BaselineParams(), no_progress, workers=1)
+    (trial,) = run_trials(CALLS, [params], Levels(BaselineParams()), no_progress, workers=1)
     out = tmp_path / "calibrated.yaml"
-    write_fragment(out, trial, Limits(1.0), Config())
+    write_fragment(out, trial, Limits(1.0))
     assert config.load(out, environ={}).escalation == params
     assert "1 false alarms per hour" in out.read_text()
 
@@ -85,3 +87,17 @@ def test_a_set_of_calls_is_calibrated_from_end_to_end(
     assert "1 of 2 alerts were false in 5 h" in said
     assert "Most found within a budget" in said
     assert config.load(out, environ={}).escalation == EscalationParams()
+
+
+def test_a_line_of_ones_own_brings_its_own_prior(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Callers who are angry from the first word are found only by how the others sound."""
+    callers = [call([-3.2 + 0.05 * n] * 20, speaker=f"x:{n}") for n in range(12)]
+    angry = [call([0.2] * 12, Kind.ANGRY_FROM_START, speaker=f"x:a{n}") for n in range(3)]
+    monkeypatch.setattr("voicebot.calls.gather.gather", lambda *_: [*callers, *angry])
+    monkeypatch.setattr("voicebot.calls.search.settings", lambda params: [params])
+    out = tmp_path / "c.yaml"
+    command(budget="50/h", out=out, unproven=True)
+    assert "Callers of this line: calm at -2.7" in capsys.readouterr().out
+    assert config.load(out, environ={}).emotion.baseline.between_sd < BaselineParams().between_sd

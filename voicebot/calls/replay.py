@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voicebot.calls.line import Levels
 from voicebot.calls.record import Heard
-from voicebot.emotion.baseline import BaselineParams
 from voicebot.escalation.escalation import Escalation, EscalationParams
 from voicebot.events import Alert, EscalationState, State
 
@@ -31,15 +31,15 @@ class Outcome:
         return self.opened[0] if self.opened else None
 
 
-def replay(call: Heard, params: EscalationParams, own_level: BaselineParams) -> Outcome:
+def replay(call: Heard, params: EscalationParams, levels: Levels) -> Outcome:
     """Put the utterances of a call through the escalation.
 
     Args:
         call: What was heard.
         params: Evidence and policy.
-        own_level: The prior of the caller's own level.
+        levels: The prior of the caller's own level.
     """
-    escalation = Escalation("", params, own_level, new_alert_id=str)
+    escalation = Escalation("", params, levels.of(call.facts), new_alert_id=str)
     opened: list[float] = []
     told: list[float] = []
     calm = True

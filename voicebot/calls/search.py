@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from voicebot.calls.figures import Figures, Verdict, figures
+from voicebot.calls.line import Levels
 from voicebot.calls.poisson import CONFIDENCE, Rate
 from voicebot.calls.record import Heard, Kind
 from voicebot.calls.replay import replay
@@ -36,6 +37,7 @@ THRESHOLDS: Final = tuple(float(round(t, 2)) for t in np.geomspace(0.4, 10.0, 14
 GRID: Final[Mapping[str, tuple[float, ...]]] = {
     "evidence.seconds": (4.0, 6.0, 9.0),
     "evidence.angry_seconds": (30.0, 60.0, 120.0),
+    "evidence.start_share": (0.02, 0.1),
 }
 """Keys of ``escalation`` and what is tried for each, beside the value in force."""
 RESAMPLES: Final = 2000
@@ -47,6 +49,8 @@ class Trial:
 
     params: EscalationParams
     verdicts: tuple[Verdict, ...]
+    own_level: BaselineParams
+    """the prior over callers that goes with it"""
 
     @cached_property
     def figures(self) -> Figures:
@@ -120,7 +124,7 @@ def settings(params: EscalationParams) -> list[EscalationParams]:
 def run_trials(
     calls: Sequence[Heard],
     tried: Sequence[EscalationParams],
-    own_level: BaselineParams,
+    levels: Levels,
     progress: Progress,
     workers: int = 2,
 ) -> list[Trial]:
@@ -129,14 +133,14 @@ def run_trials(
     Args:
         calls: What was heard.
         tried: The settings.
-        own_level: The prior of the caller's own level.
+        levels: The prior of each caller's own level.
         progress: Told how far it is.
         workers: Processes; 1 works in this one.
     """
-    rules = [partial(replay, params=params, own_level=own_level) for params in tried]
+    rules = [partial(replay, params=params, levels=levels) for params in tried]
     trials = []
     for params, verdicts in zip(tried, judge_each(calls, rules, workers), strict=True):
-        trials.append(Trial(params, tuple(verdicts)))
+        trials.append(Trial(params, tuple(verdicts), levels.common))
         progress("settings", len(trials) / len(tried))
     return trials
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from voicebot.calls.figures import Figures, Rule, Verdict, figures, judge
+from voicebot.calls.line import Levels
 from voicebot.calls.plain_rules import THRESHOLD, in_a_row
 from voicebot.calls.record import Heard
 from voicebot.calls.replay import replay
-from voicebot.emotion.baseline import BaselineParams
 from voicebot.escalation.escalation import EscalationParams
 from voicebot.training.report import Progress
 
@@ -64,7 +64,7 @@ def at_threshold(params: EscalationParams, nats: float) -> EscalationParams:
 def sweep(
     calls: Sequence[Heard],
     params: EscalationParams,
-    own_level: BaselineParams,
+    levels: Levels,
     progress: Progress,
     workers: int = 2,
 ) -> list[Point]:
@@ -73,14 +73,14 @@ def sweep(
     Args:
         calls: What was heard.
         params: Evidence and policy; their own threshold is one of those tried.
-        own_level: The prior of the caller's own level.
+        levels: The prior of each caller's own level.
         progress: Told how far it is.
         workers: Processes; 1 works in this one.
     """
     nats = sorted({*THRESHOLDS, params.policy.threshold_nats})
     jobs: list[tuple[str, float, Rule]] = [
         *(
-            (EVIDENCE, t, partial(replay, params=at_threshold(params, t), own_level=own_level))
+            (EVIDENCE, t, partial(replay, params=at_threshold(params, t), levels=levels))
             for t in nats
         ),
         *((ANY, p, partial(in_a_row, count=1, threshold=p)) for p in PROBABILITIES),

@@ -127,7 +127,7 @@ def command(
         limits = _learn(console, trials[0], outcomes, hours, prior_hours, limits)
     chosen = pick(trials, limits)
     _show(console, trials, chosen, limits)
-    write_fragment(out, chosen, limits, settings)
+    write_fragment(out, chosen, limits)
     console.print(f"written: {out}", highlight=False, soft_wrap=True)
 
 
@@ -191,7 +191,7 @@ def pick(trials: Sequence[Trial], limits: Limits) -> Trial:
     return chosen
 
 
-def write_fragment(path: Path, chosen: Trial, limits: Limits, settings: Config) -> None:
+def write_fragment(path: Path, chosen: Trial, limits: Limits) -> None:
     """Write the escalation as YAML that ``--config`` takes, and read it back.
 
     Raises:
@@ -207,7 +207,7 @@ def write_fragment(path: Path, chosen: Trial, limits: Limits, settings: Config) 
     )
     tree = {
         "escalation": chosen.params.model_dump(mode="json"),
-        "emotion": {"baseline": settings.emotion.baseline.model_dump(mode="json")},
+        "emotion": {"baseline": chosen.own_level.model_dump(mode="json")},
     }
     try:
         path.write_text(note + yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
@@ -262,10 +262,21 @@ def _own(
 def _trials(
     heard: Sequence[Heard], settings: Config, progress: Progress, workers: int
 ) -> list[Trial]:
-    from voicebot.calls import search
+    """Every setting with the prior over callers in force, and with the line's own if it is known.
 
-    tried = search.settings(settings.escalation)
-    return search.run_trials(heard, tried, settings.emotion.baseline, progress, workers)
+    Only a line of one's own has one: callers to come are then callers like these.
+    """
+    from voicebot.calls import search
+    from voicebot.calls.line import Levels, levels_of_lines
+
+    tried, wide = search.settings(settings.escalation), settings.emotion.baseline
+    line = levels_of_lines(heard, wide)
+    priors = [Levels(wide), *([line] if line.common != wide else [])]
+    return [
+        trial
+        for levels in priors
+        for trial in search.run_trials(heard, tried, levels, progress, workers)
+    ]
 
 
 def _learn(
@@ -312,6 +323,12 @@ def _show(console: Console, trials: Sequence[Trial], chosen: Trial, limits: Limi
             style="bold" if trial is chosen and name != "in force" else "",
         )  # fmt: skip
     console.print(made)
+    own = chosen.own_level
+    whose = "as configured" if own == trials[0].own_level else "of this line"
+    console.print(
+        f"Callers {whose}: calm at {own.calm_logit:g} nats, give or take {own.between_sd:g}.",
+        highlight=False,
+    )
     rate, found = without_the_caller(trials, limits)
     console.print(
         f"Chosen anew without each caller and judged on that caller: "

@@ -55,6 +55,14 @@ def command(
     ] = 200,
     seed: SeedOption = 0,
     left_out: LeftOutOption = False,
+    own_line: Annotated[
+        bool,
+        typer.Option(
+            "--own-line",
+            help="Take each corpus for a line that was calibrated: callers are compared with the "
+            "other callers of their corpus.",
+        ),
+    ] = False,
     with_text: Annotated[
         str | None,
         typer.Option(
@@ -110,7 +118,8 @@ def command(
                 "voice and words": calls,
             }
         judged = {
-            name: _judge(those, settings, progress, workers) for name, those in variants.items()
+            name: _judge(those, settings, own_line, progress, workers)
+            for name, those in variants.items()
         }
     for name, (groups, points, chosen) in judged.items():
         _show(console, name, groups, points, chosen)
@@ -128,17 +137,19 @@ def command(
 
 
 def _judge(
-    calls: Sequence[Heard], settings: Config, progress: Progress, workers: int
+    calls: Sequence[Heard], settings: Config, own_line: bool, progress: Progress, workers: int
 ) -> tuple[dict[str, Figures], list[Point], Point]:
     """Figures by group, the curves, and the setting in force."""
     from voicebot.calls.figures import by_group, figures, judge
+    from voicebot.calls.line import Levels, levels_of_lines
     from voicebot.calls.replay import replay
     from voicebot.calls.sweep import EVIDENCE, Point, sweep
 
-    params, own_level = settings.escalation, settings.emotion.baseline
-    verdicts = [judge(c, partial(replay, params=params, own_level=own_level)) for c in calls]
+    params, wide = settings.escalation, settings.emotion.baseline
+    levels = levels_of_lines(calls, wide) if own_line else Levels(wide)
+    verdicts = [judge(c, partial(replay, params=params, levels=levels)) for c in calls]
     groups = {"all": figures(verdicts), **by_group(verdicts)}
-    points = sweep(calls, params, own_level, progress, workers)
+    points = sweep(calls, params, levels, progress, workers)
     return groups, points, Point(EVIDENCE, params.policy.threshold_nats, groups["all"])
 
 
