@@ -105,6 +105,17 @@ def best_guess(probabilities: Array, emotion: Array) -> npt.NDArray[np.int64]:
     return np.asarray(present[best], dtype=np.int64)
 
 
+def aucs_by(group: Array, score: Array, truth: Array) -> dict[str, float]:
+    """AUC within each group that has both angry and other entries; arrays of shape ``(n,)``."""
+    groups = [(str(name), np.asarray(group) == name) for name in np.unique(group)]
+    kinds = np.asarray(truth, dtype=bool)
+    return {
+        name: metrics.auc(np.asarray(score)[mine], kinds[mine])
+        for name, mine in groups
+        if kinds[mine].any() and not kinds[mine].all()
+    }
+
+
 def mean_of(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each figure over the rows that have it; counts are added."""
     names = dict.fromkeys(name for row in rows for name in row)

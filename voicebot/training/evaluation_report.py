@@ -54,6 +54,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "happy": Column("happy", "happy clips", 0),
     "drop": Column("drop", "how far the mean AUC falls below that of the first row"),
     "mean": Column("mean", "mean AUC over the corpora"),
+    "dev": Column("dev", "mean AUC over the corpora of dev speakers, by models of train alone"),
+    "mb": Column("MB", "what a model file holds, numbers as 32 bits, the encoder included", 2),
+    "ms": Column("ms", "CPU time for 3 s of a voice on one core, features included", 1),
     "error_rate": Column("error", "error rate of the recogniser: words, Korean characters"),
     "gain": Column("gain", "AUC above the better of voice and words alone"),
 }
