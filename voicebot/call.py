@@ -259,7 +259,7 @@ class Call:
         self._emit(
             self._escalation.settle(
                 score, closed.start, closed.end, closed.speech_seconds,
-                final.text if final else "", closed.t,
+                final.text if final else "", closed.t, worded=reading.words is not None,
             )
         )  # fmt: skip
         return score.anger

@@ -27,7 +27,7 @@ def speak(
     for number, score in enumerate(scores):
         begin = start + number * (seconds + 1)
         end = begin + seconds
-        call.settle(score, begin, end, seconds, f"sentence {number}", end + 0.6)
+        call.settle(score, begin, end, seconds, f"sentence {number}", end + 0.6, worded=True)
         events += call.decide((), end + 0.6)
     return events
 
@@ -106,5 +106,18 @@ def test_a_provisional_score_is_shown_but_not_remembered() -> None:
     assert shown.evidence > 0.0
     assert not shown.settled
     assert call.peak == 0.0
-    settled = call.settle(CALM, 20.0, 30.0, 10.0, "", 30.6)
+    settled = call.settle(CALM, 20.0, 30.0, 10.0, "", 30.6, worded=False)
     assert settled.evidence == 0.0
+
+
+def test_words_that_say_nothing_do_not_hold_the_voice_to_what_words_must_be() -> None:
+    """A line or language may shift the voice by nats; what was said is no reason to doubt it."""
+    low = [EmotionScore({}, logit) for logit in (*[-5.0] * 10, *[-2.0] * 10)]
+    for worded, alerted in ((False, True), (True, False)):
+        call = escalation()
+        events: list[State | Alert] = []
+        for number, score in enumerate(low):
+            t = 8.0 * number
+            call.settle(score, t, t + 7.0, 7.0, "um yeah", t + 7.6, worded=worded)
+            events += call.decide((), t + 7.6)
+        assert bool(alerts(events)) is alerted

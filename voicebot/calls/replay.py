@@ -61,8 +61,10 @@ def replay(call: Heard, params: EscalationParams, levels: Levels) -> Outcome:
                 note(escalation.decide((), looks[look]))
             look += 1
         if seen.score is not None:
-            text = "(some words)" if seen.words is not None else ""
-            escalation.settle(seen.score, seen.start, seen.end, seen.speech_seconds, text, seen.t)
+            escalation.settle(
+                seen.score, seen.start, seen.end, seen.speech_seconds, "", seen.t,
+                worded=seen.words is not None,
+            )  # fmt: skip
         note(escalation.decide((), seen.t, seen.score.anger if seen.score else None))
     for t in looks[look:]:
         if not calm:

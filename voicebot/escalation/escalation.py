@@ -80,6 +80,8 @@ class Escalation:
         speech_seconds: float,
         text: str,
         t: float,
+        *,
+        worded: bool,
     ) -> Evidence:
         """Take in the score of a finished utterance of the caller.
 
@@ -90,8 +92,10 @@ class Escalation:
             speech_seconds: s of speech.
             text: What was said, to be quoted; empty if not transcribed.
             t: s, audio clock; now.
+            worded: Whether the words were scored, and not only the voice: of "um, yeah" they are
+                transcribed, but say nothing.
         """
-        seen = Observation(start, end, speech_seconds, score.anger_logit, worded=bool(text))
+        seen = Observation(start, end, speech_seconds, score.anger_logit, worded)
         self._evidence = self._with(seen)
         self.peak = max(self.peak, self._evidence.value)
         if self._evidence.last_angry == end:
