@@ -94,3 +94,43 @@ def mixed(signal: Pcm, noise: Pcm) -> Pcm:
     total = signal.astype(np.int32) + noise[: len(signal)]
     out: Pcm = np.clip(total, -32768, 32767).astype(np.int16)
     return out
+
+
+def fax_calling(times: int = 4) -> Pcm:
+    """The tone of a calling fax machine: 1100 Hz for half a second every 3.5 s (ITU-T T.30)."""
+    return np.tile(np.concatenate((tone(0.5, 1100, dbfs=-10), silence(3.0))), times)
+
+
+def fax_answering(seconds: float = 10.0) -> Pcm:
+    """What answers: 3.3 s of 2100 Hz, its phase reversed, then 300 bit/s of V.21 (T.30, V.8)."""
+    t = np.arange(round(3.3 * RATE)) / RATE
+    answer = 0.3 * np.sin(2 * np.pi * 2100 * t + np.pi * (t // 0.45))
+    bits = np.random.default_rng(5).integers(0, 2, round(seconds * 300))
+    at = np.arange(round(seconds * RATE)) * 300 // RATE
+    frequency = np.where(bits[at], 1650, 1850)
+    data = 0.3 * np.sin(2 * np.pi * np.cumsum(frequency) / RATE)
+    return np.concatenate((to_int16(answer), silence(0.1), to_int16(data)))
+
+
+def barks(seconds: float = 20.0, *, dbfs: float = -10.0) -> Pcm:
+    """A dog: short bursts, up to three in a row, of a gliding buzz of 350-1000 Hz and noise."""
+    rng = np.random.default_rng(4)
+    out = np.zeros(round(seconds * RATE))
+    at = 0.3
+    while at < seconds - 2.0:
+        for _ in range(rng.integers(1, 4)):
+            lasts = rng.uniform(0.12, 0.3)
+            t = np.arange(round(lasts * RATE)) / RATE
+            pitch = rng.uniform(350, 700) * (1 + 0.5 * np.sin(np.pi * t / lasts))
+            phase = 2 * np.pi * np.cumsum(pitch) / RATE
+            buzz = sum(np.sin(k * phase) / k**0.7 for k in range(1, 7))
+            spectrum = np.fft.rfft(rng.standard_normal(len(t)))
+            frequency = np.fft.rfftfreq(len(t), 1 / RATE)
+            spectrum[(frequency < 400) | (frequency > 2500)] = 0
+            noise = np.fft.irfft(spectrum, len(t))
+            burst = (buzz + noise / noise.std()) * np.minimum(t / 0.01, 1) * np.exp(-4 * t / lasts)
+            first = round(at * RATE)
+            out[first : first + len(t)] += burst
+            at += lasts + rng.uniform(0.08, 0.25)
+        at += rng.uniform(0.3, 1.2)
+    return to_int16(out / np.abs(out).max() * 10 ** (dbfs / 20))
