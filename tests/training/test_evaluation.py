@@ -9,6 +9,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from voicebot.emotion.calibration import REFERENCE_LOGIT
 from voicebot.training.evaluation import (
     anger_figures,
+    aucs_by,
     best_guess,
     calibration_figures,
     class_figures,
@@ -50,6 +51,13 @@ def test_emotions_that_a_corpus_lacks_are_no_mistakes() -> None:
     assert figures == {
         "accuracy": pytest.approx(1.0), "uar": pytest.approx(1.0), "macro_f1": pytest.approx(1.0)
     }  # fmt: skip
+
+
+def test_auc_by_group_leaves_out_groups_of_one_kind() -> None:
+    group = np.array(["a", "b", "a", "b", "a", "c", "c"])
+    score = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 5.0, 6.0])
+    truth = np.array([0, 0, 1, 1, 0, 1, 1])
+    assert aucs_by(group, score, truth) == {"a": 1.0, "b": 0.0}
 
 
 def test_unweighted_recall_and_macro_f1_as_scikit_learn() -> None:

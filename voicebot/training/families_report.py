@@ -70,7 +70,7 @@ def report(
         title = "AUC of anger, each corpus left out of training"
         keys = {**{corpus: corpus for corpus in corpora}, "mean": "mean"}
         png = dots_picture(measured, keys, title, "AUC")
-        pictures = (Picture("families", title, png),)
+        pictures = (Picture("left-out", title, png),)
     return PartReport(
         "families", "Families of models", _summary(measured), tables, pictures, notes, seconds
     )
