@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,19 +15,27 @@ from voicebot.emotion.acoustic import WITH_ENCODER, AcousticModel
 from voicebot.emotion.features import FEATURE_SET
 from voicebot.emotion.onnx_model import load_model
 from voicebot.errors import ModelError
+from voicebot.training import feature_cache
 from voicebot.training.acoustic import train, train_small
 from voicebot.training.acoustic_model import Recipe
 from voicebot.training.augmentation import CLEAN, NOISY
-from voicebot.training.report import TrainReport
+from voicebot.training.report import Progress, TrainReport
 from voicebot.training.speech_corpora import read_clip, read_manifest
 
 SMALL = Recipe(hidden=8, members=2, samples=2000)
 
 
-def small(data: Path, out: Path, cache: Path, seed: int = 0) -> TrainReport:
+def quiet(what: str, share: float) -> None:
+    assert 0.0 <= share <= 1.0
+
+
+def small(
+    data: Path, out: Path, cache: Path, seed: int = 0, *, progress: Progress = quiet,
+    workers: int = 1,
+) -> TrainReport:  # fmt: skip
     return train_small(
-        data, out, seed=seed, progress=lambda what, share: None, cache=cache, workers=1,
-        recipe=SMALL, conditions=(CLEAN, NOISY),
+        data, out, seed=seed, progress=progress, cache=cache, workers=workers, recipe=SMALL,
+        conditions=(CLEAN, NOISY),
     )  # fmt: skip
 
 
@@ -96,6 +105,73 @@ def test_data_without_anger_is_refused(tmp_path: Path) -> None:
     folder = make_corpus(tmp_path / "data", clips=1)
     with pytest.raises(ModelError, match="both angry and other"):
         small(folder, tmp_path / "m", tmp_path / "c")
+
+
+def rows_of(data: Path) -> list[tuple[str, ...]]:
+    lines = (data / "speech" / "manifest.csv").read_text().splitlines()[1:]
+    return [tuple(line.split(",")) for line in lines]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_broken_clip_is_named_and_nothing_is_written(workers: int, tmp_path: Path) -> None:
+    folder = make_corpus(tmp_path / "data")
+    broken = folder / "speech" / rows_of(folder)[7][0]
+    broken.write_bytes(broken.read_bytes()[:30])
+    with pytest.raises(ModelError, match=broken.name) as caught:
+        small(folder, tmp_path / "m", tmp_path / "c", workers=workers)
+    assert caught.value.mend
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_label_that_nobody_knows_is_named_with_its_line(tmp_path: Path) -> None:
+    folder = make_corpus(tmp_path / "data")
+    rows = rows_of(folder)
+    rows[4] = (*rows[4][:4], "furious", *rows[4][5:])
+    write_manifest(folder, rows)
+    with pytest.raises(ModelError, match=r"manifest\.csv:6: unknown emotion 'furious'") as caught:
+        small(folder, tmp_path / "m", tmp_path / "c")
+    assert "angry" in caught.value.mend
+
+
+def test_one_speaker_is_not_enough(tmp_path: Path) -> None:
+    folder = make_corpus(tmp_path / "data")
+    write_manifest(folder, [row for row in rows_of(folder) if row[3] == "aa:0"])
+    with pytest.raises(ModelError, match="the split 'test' needs both") as caught:
+        small(folder, tmp_path / "m", tmp_path / "c")
+    assert "move speakers between the splits" in caught.value.mend
+
+
+class Interrupted(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+@pytest.mark.parametrize("during", ["features", "corpora left out", "final model"])
+def test_interrupted_and_resumed_is_the_same_to_the_byte(
+    during: str, data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(data, tmp_path / "whole", cache)
+
+    def stop(what: str, share: float) -> None:
+        if what == during and share >= (0.6 if what == "features" else 0.0):
+            raise Interrupted
+
+    own = tmp_path / "cache" if during == "features" else cache
+    with pytest.raises(Interrupted):
+        small(data, tmp_path / "cut", own, progress=stop)
+    assert not (tmp_path / "cut").exists()
+    computed: list[str] = []
+    features = feature_cache.clip_features
+
+    def counted(*args: Any) -> Any:
+        computed.append("clip")
+        return features(*args)
+
+    monkeypatch.setattr(feature_cache, "clip_features", counted)
+    small(data, tmp_path / "cut", own)
+    clips = len(read_manifest(data))
+    assert len(computed) == (clips if during == "features" else 0), "what was done is kept"
+    for file in ("model.onnx", "calibration.json", "card.md"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
 def test_missing_data_says_what_is_expected(tmp_path: Path) -> None:
