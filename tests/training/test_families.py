@@ -49,10 +49,10 @@ def whisper(cache: Path) -> Iterator[None]:
 
 
 def compared(data: Path, cache: Path, **options: Any) -> PartReport:
-    options = {"seed": 0, "families": LITTLE, "progress": lambda what, share: None} | options
+    given: dict[str, Any] = {"seed": 0, "families": LITTLE} | options
     return evaluate(
         data, cache=cache / "families", features=cache / "features", conditions=(CLEAN, NOISY),
-        **options,
+        progress=lambda what, share: None, **given,
     )  # fmt: skip
 
 
