@@ -78,7 +78,7 @@ def test_words_that_were_hardly_recognised_do_not_count() -> None:
     assert sure < unsure < guessed == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("weak", [{"snr": -5.0}, {"seconds": 0.0}])
+@pytest.mark.parametrize("weak", [{"snr": -6.0}, {"seconds": 0.0}])
 def test_a_voice_that_was_hardly_heard_does_not_count(weak: dict[str, float]) -> None:
     assert fused(score(4.0), score(-2.0), **weak).anger_logit == pytest.approx(-2.0)  # type: ignore[arg-type]
     assert fused(score(4.0), None, **weak).anger_logit == pytest.approx(REFERENCE_LOGIT)  # type: ignore[arg-type]
