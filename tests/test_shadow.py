@@ -129,8 +129,6 @@ def test_a_candidate_that_is_higher_by_a_nat_is_measured_so(live: LiveModels, st
     assert total.scored.difference_sd == pytest.approx(0.0, abs=1e-6)
     assert total.scored.correlation == pytest.approx(1.0)
     assert total.calls == 1
-    # Evidence goes by change, so a candidate that is higher throughout finds no more.
-    assert total.peak_candidate == pytest.approx(total.peak_active, abs=0.5)
     assert total.latency.mean_ms is not None
     assert total.latency.mean_ms > 0.1
     assert total.off == ""
@@ -144,6 +142,22 @@ def test_a_candidate_that_hears_anger_everywhere_would_have_alerted(
     total = only(store)
     assert (total.alerts_active, total.alerts_both, total.alerts_candidate) == (0, 0, 1)
     assert total.angry_candidate > 0
+
+
+def test_each_has_the_evidence_that_its_own_scores_come_to(live: LiveModels, store: Store) -> None:
+    """Two models that disagree, once the one active and once the other: the peaks change places."""
+    calm, angry = put(store, "acoustic@calm"), put(store, "acoustic@angry", nats=4.0)
+    peaks = {}
+    for active, candidate in ((calm, angry), (angry, calm)):
+        store.activate(active)
+        live.current()
+        live.wait()
+        with shadow_of(live, candidate) as shadow:
+            run(shadow, utterances(live, 8))
+        kept = {pair.active: total for pair, total in Ledger(store).read().items()}[str(active)]
+        peaks[active] = (kept.peak_active, kept.peak_candidate)
+    assert peaks[calm] == pytest.approx(tuple(reversed(peaks[angry])))
+    assert peaks[angry][0] > peaks[calm][0] + 0.2
 
 
 def test_a_text_candidate_reads_the_same_words(live: LiveModels, store: Store) -> None:
@@ -420,13 +434,15 @@ def hear(config: Config) -> list[dict[str, Any]]:
 def test_a_real_call_is_the_same_with_a_shadow_and_its_evidence_is_reckoned_alike(
     store: Store,
 ) -> None:
+    store.activate(put(store, "acoustic@1", nats=6.0))  # so that there is evidence at all
     alone = hear(Config())
-    model = put(store, "acoustic@2")
+    model = put(store, "acoustic@2", nats=6.0)
     tried = hear(Config(shadow=ShadowParams(candidates=[str(model)])))
     assert tried == alone
     total = only(store)
     assert total.calls == 1
     assert total.peak_active == pytest.approx(alone[-1]["peak_evidence"], abs=1e-3)
+    assert total.peak_active > 0.2
     assert total.peak_candidate == pytest.approx(total.peak_active)
     settled = [e for e in alone if e["type"] == "emotion" and e["settled"]]
     assert total.scored.n == len(settled) >= 2

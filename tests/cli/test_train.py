@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.training.corpus import make_corpus
 from tests.training.test_acoustic import SMALL
@@ -15,9 +17,10 @@ from tests.training.whisper import install, packed, weights
 from voicebot.cli.train import app, figures_table, progress_bar
 from voicebot.emotion.acoustic import AcousticModel
 from voicebot.errors import ModelError
-from voicebot.training import acoustic, text
+from voicebot.training import acoustic, rehearsal, text
 from voicebot.training.augmentation import CLEAN
-from voicebot.training.report import TrainReport
+from voicebot.training.federated import FederatedRecipe
+from voicebot.training.report import Progress, TrainReport
 
 
 def test_train_acoustic_writes_a_model_that_loads(
@@ -95,6 +98,66 @@ def test_train_text_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "ko on 1" in result.output
 
 
+def federated(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["federated", *arguments], catch_exceptions=False)
+
+
+def test_train_federated_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Flower: what is asked for is what is trained."""
+    asked: dict[str, Any] = {}
+
+    def fake(
+        data: Path, out: Path, sites: list[str], *, progress: Progress, **rest: Any
+    ) -> TrainReport:
+        progress("federated: rounds", 1.0)
+        asked.update(data=data, out=out, sites=sites, **rest)
+        figures = {"mean, federated": {"auc": 0.75}}
+        return TrainReport((out,), figures, 1.0, ("epsilon 7",))
+
+    monkeypatch.setattr(rehearsal, "rehearse", fake)
+    result = federated("--sites", "aa+bb", "--sites", "cc")
+    assert result.exit_code == 0
+    assert "0.750" in result.output
+    assert "epsilon 7" in result.output
+    assert "written: acoustic-federated" in result.output
+    assert asked == {
+        "data": Path("../shared/data"), "out": Path("acoustic-federated"),
+        "sites": ["aa+bb", "cc"], "seed": 0, "recipe": FederatedRecipe(), "cache": None,
+        "workers": 2,
+    }  # fmt: skip
+    federated(
+        "--sites", "aa", "--sites", "bb", "--data", "d", "--out", str(tmp_path), "--seed", "3",
+        "--rounds", "5", "--clip", "1.5", "--noise", "0.5", "--cache", "c", "--workers", "1",
+    )  # fmt: skip
+    assert asked == {
+        "data": Path("d"), "out": tmp_path, "sites": ["aa", "bb"], "seed": 3,
+        "recipe": FederatedRecipe(rounds=5, clip=1.5, noise=0.5), "cache": Path("c"), "workers": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], ["--rounds", "0"], ["--clip", "-1"], ["--noise", "-1"], ["--workers", "0"]]
+)
+def test_options_of_train_federated_that_cannot_be(wrong: list[str]) -> None:
+    sites = ["--sites", "aa", "--sites", "bb"] if wrong else []
+    result = federated(*sites, *wrong)
+    assert result.exit_code == 2
+    assert (wrong[0] if wrong else "--sites") in result.output
+
+
+def test_without_flower_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flwr", None)
+    data, out, cache = make_corpus(tmp_path / "data"), tmp_path / "out", tmp_path / "cache"
+    with pytest.raises(ModelError, match=r"needs the Python package flwr") as caught:
+        federated(
+            "--sites", "aa", "--sites", "bb", "--data", str(data), "--out", str(out), "--cache",
+            str(cache),
+        )  # fmt: skip
+    assert caught.value.mend == "pip install 'voicebot[train,federated]'"
+    assert not out.exists()
+    assert not cache.exists()
+
+
 def test_missing_data_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"manifest\.csv"):
         CliRunner().invoke(app, ["acoustic", "--data", str(tmp_path)], catch_exceptions=False)
@@ -108,8 +171,13 @@ def test_a_table_has_all_columns_and_dashes_for_gaps() -> None:
     assert any("0.500" in line and "12" in line and "-" in line for line in lines)
 
 
-def test_the_bar_takes_any_work() -> None:
-    with progress_bar(Console(quiet=True)) as progress:
-        progress("one", 0.5)
+def test_each_work_has_one_bar_as_long_as_its_share() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, color_system=None, width=80)
+    with progress_bar(console) as progress:
+        progress("one", 0.25)
         progress("two", 1.0)
-        progress("one", 1.0)
+        progress("one", 0.5)
+    last = shown.getvalue().split("\x1b[1A")[-1].replace("\x1b[2K", "")  # the final drawing
+    bars = [line.split()[:2] for line in last.splitlines() if "━" in line]
+    assert [(name, len(bar)) for name, bar in bars] == [("one", 20), ("two", 40)]

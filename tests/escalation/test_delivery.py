@@ -195,9 +195,14 @@ def test_close_cancels_an_attempt_and_leaves_it_pending(params: OutboxParams) ->
         assert row is not None and (row.key, row.attempts) == (key, 0)
 
 
-def test_close_before_start(params: OutboxParams) -> None:
+def test_close_before_start_sends_nothing_and_lets_go_of_the_sender(params: OutboxParams) -> None:
+    sender = FakeSender(lambda row: OK)
     with Outbox(params) as outbox:
-        DeliveryWorker(outbox, FakeSender(lambda row: OK)).close()
+        put(outbox, "1")
+        DeliveryWorker(outbox, sender).close()
+        assert sender.closed
+        assert sender.sent == []
+        assert outbox.pending() == 1
 
 
 def test_two_workers_never_deliver_the_same_at_once(params: OutboxParams) -> None:

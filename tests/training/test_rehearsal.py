@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("flwr")
-
 from tests.training.corpus import make_corpus
 from voicebot.errors import ModelError
 from voicebot.training.federated import FederatedRecipe
@@ -19,10 +17,17 @@ from voicebot.training.rehearsal import Rehearsal, rehearse
 RECIPE = FederatedRecipe(rounds=2, steps=5, hidden=8)
 
 
+@pytest.fixture
+def flower() -> None:
+    """Skips the test where Flower is not installed."""
+    pytest.importorskip("flwr")
+
+
 def nothing(what: str, share: float) -> None:
     """Progress that nobody watches."""
 
 
+@pytest.mark.usefixtures("flower")
 def test_two_rounds_over_two_sites(tmp_path: Path) -> None:
     data = make_corpus(tmp_path / "data", clips=4)
     report = rehearse(
@@ -36,6 +41,7 @@ def test_two_rounds_over_two_sites(tmp_path: Path) -> None:
     assert "Mean AUC against pooling" in report.notes[0]
 
 
+@pytest.mark.usefixtures("flower")
 def test_a_killed_site_ends_the_run_with_its_name(tmp_path: Path) -> None:
     data = make_corpus(tmp_path / "data", clips=4)
     sites: list[dict[str, str | int]] = [
@@ -60,3 +66,9 @@ def test_a_killed_site_ends_the_run_with_its_name(tmp_path: Path) -> None:
 def test_impossible_sites(tmp_path: Path, sites: list[str], told: str) -> None:
     with pytest.raises(ModelError, match=told):
         rehearse(tmp_path, tmp_path / "out", sites, seed=0, progress=nothing)
+
+
+def test_noise_in_units_of_nothing(tmp_path: Path) -> None:
+    recipe = FederatedRecipe(noise=1.0)
+    with pytest.raises(ModelError, match="no noise would be added"):
+        rehearse(tmp_path, tmp_path / "out", ["aa", "bb"], seed=0, progress=nothing, recipe=recipe)

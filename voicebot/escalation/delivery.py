@@ -122,6 +122,8 @@ class DeliveryWorker:
         """Stop, ending an attempt under way; what is pending stays in the outbox."""
         self._stopping.set()
         self._wake.set()
+        if self._thread.ident is None:  # it never began, so nobody else closes the sender
+            self._sender.close()
         while self._thread.is_alive():
             self._sender.cancel()
             self._thread.join(0.05)

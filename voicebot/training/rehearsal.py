@@ -183,7 +183,7 @@ def rehearse(
     """
     began = time.monotonic()
     recipe, cache = recipe or FederatedRecipe(), cache or default_cache()
-    _check(sites)
+    _check(sites, recipe)
     need_flower()
     compute_features(data, conditions, cache, seed, workers, progress)
     everyone = "+".join(sites)
@@ -210,8 +210,13 @@ def rehearse(
     return TrainReport((out,), rows, time.monotonic() - began, _notes(rows, recipe))
 
 
-def _check(sites: Sequence[str]) -> None:
-    """Refuse fewer than two sites, and a corpus at two of them."""
+def _check(sites: Sequence[str], recipe: FederatedRecipe) -> None:
+    """Refuse fewer than two sites, a corpus at two of them, and noise that would come to none."""
+    if recipe.noise > 0 and recipe.clip <= 0:
+        raise ModelError(
+            "--noise is in units of --clip, which is 0: no noise would be added",
+            "give --clip too, such as 1",
+        )
     if len(sites) < 2:
         raise ModelError(
             f"{len(sites)} site: nothing to federate", "give --sites at least twice, as ko+urdu"
