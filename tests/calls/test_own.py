@@ -42,6 +42,8 @@ def test_labelled_calls_are_heard_once(data: Path, tmp_path: Path) -> None:
     assert own.left_out == ("speech_en_2.flac",), "hardly listened to"
     (heard,) = own.heard
     assert heard.facts.kind is Kind.OUTBURST
+    assert [s.angry for s in heard.facts.spans] == [True, False], "what is other is calm"
+    assert heard.facts.spans[1].start == 2.0
     assert heard.observations
     assert len(list((tmp_path / "cache" / "calls").iterdir())) == 1
     assert hear_own(*arguments) == own

@@ -11,6 +11,7 @@ import soundfile
 
 from tests.training.corpus import make_corpus
 from voicebot.errors import LabelError, ModelError, OutputError
+from voicebot.events import EMOTIONS
 from voicebot.training.corpus_check import check, read_licences
 from voicebot.training.own_calls import CutClip, OwnCorpus
 from voicebot.training.own_corpus import (
@@ -50,11 +51,13 @@ def test_beside_others_and_replaced(tmp_path: Path) -> None:
         assert (len(mine), len(clips)) == (count, 54 + count)
         assert len(list((data / "speech" / "mine").iterdir())) == count
     assert {(c.split, c.angry) for c in mine} == {(s, a) for s in ("train", "dev") for a in (0, 1)}
+    assert {(EMOTIONS[c.emotion], c.angry) for c in mine} == {("anger", True), ("neutral", False)}
     pcm, rate = soundfile.read(mine[0].path, dtype="int16")
     assert rate == 8000 and (pcm == corpus().clips[0].pcm).all()
     assert (mine[0].speaker, mine[0].seconds, mine[0].text) == ("mine:0001", 1.125, "")
     with manifest.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert {row["emotion"] for row in rows if row["corpus"] == "mine"} == {"angry", "other"}
     assert rows[0]["src"] == "more" and rows[-1]["src"] == ""
     assert read_licences(data) == {"mine": "ours"}
     assert [p for p in check(data, quiet)[1] if "mine" in p.what] == []

@@ -144,6 +144,8 @@ def add(
     """Make a corpus of labelled calls: clips of 1-8 s, angry or other, split by caller.
 
     What more than half of the raters say counts.  Of the callers only a running number is kept.
+    Other is what is not angry: it teaches what anger is not, and counts as neutral where a model
+    tells the rest apart, for most calm speech is.
     Example: voicebot corpora add calls/ --name mycalls --language en --out data
     """
     own_corpus.check_name(name, language)

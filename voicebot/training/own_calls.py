@@ -4,6 +4,12 @@ What the raters agree on (:mod:`voicebot.labelling.gold`) is cut out of the
 caller's utterances.  Nothing but sound and ``angry`` or ``other`` is kept: no
 text, no file name, and in place of a caller's name or number a running number,
 because even a digest of a telephone number can be found out by trying them all.
+
+Raters are asked one question, anger or not, because that is what the product decides and what
+they agree on.  So ``other`` holds the few happy and sad callers too.  Where a model tells the
+rest apart it counts as neutral (:mod:`voicebot.training.speech_corpora`): right for most of it,
+and the odds of anger, which set it against all the rest, hardly depend on that.  A clip whose
+emotion is known better may say so in the manifest.
 """
 
 from __future__ import annotations
