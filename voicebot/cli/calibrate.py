@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -24,15 +22,13 @@ from voicebot.cli.evaluate_calls import (
 )
 from voicebot.cli.train import DataOption, SeedOption, progress_bar
 from voicebot.engine import NO_LANGUAGE
-from voicebot.errors import ConfigError, OutputError, VoicebotError
+from voicebot.errors import VoicebotError
 
 if TYPE_CHECKING:
     from voicebot.calls.record import Heard
     from voicebot.calls.search import Limits, Trial
     from voicebot.config import Config
     from voicebot.training.report import Progress
-
-_BUDGET: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:/(\d+(?:\.\d*)?)?h)?")
 
 
 def command(
@@ -105,6 +101,7 @@ def command(
     verdicts on earlier alerts correct the rate for your line.
     Example: voicebot calibrate --budget 0.1/h --count 1000 --out calibrated.yaml
     """  # fmt: skip
+    from voicebot.calls.budget import check_hours, parse_budget, pick, write_fragment
     from voicebot.calls.search import Limits
 
     per_hour = parse_budget(budget)
@@ -129,91 +126,6 @@ def command(
     _show(console, trials, chosen, limits)
     write_fragment(out, chosen, limits)
     console.print(f"written: {out}", highlight=False, soft_wrap=True)
-
-
-def parse_budget(text: str) -> float:
-    """False alarms per hour of ``0.1/h``, ``1/10h`` or ``0.1``.
-
-    Raises:
-        ConfigError: it is no such thing, or not above zero.
-    """
-    match = _BUDGET.fullmatch(text.strip().replace(" ", ""))
-    value = float(match[1]) / float(match[2] or 1) if match and match[2] != "0" else 0.0
-    if value <= 0:
-        raise ConfigError(
-            f"--budget {text}: no number of false alarms per hour above zero",
-            "write 0.1/h, or 1/10h: there is no threshold without any",
-        )
-    return value
-
-
-def check_hours(calls: Sequence[Heard], per_hour: float, unproven: bool) -> None:
-    """See that there is enough calm speech to show that a budget is kept.
-
-    Raises:
-        VoicebotError: there is not, or there is no persistent anger to find.
-    """
-    from voicebot.calls.poisson import Rate, hours_needed
-
-    if not any(c.facts.kind.persists for c in calls):
-        raise VoicebotError(
-            "no call in which anger persists: what finds most cannot be told from what finds none",
-            "label some calls with angry callers, or leave --calls out to use assembled ones",
-        )
-    hours, needed = sum(c.facts.calm_speech for c in calls) / 3600, hours_needed(per_hour)
-    if hours < needed and not unproven:
-        least = Rate(0, hours).at_most
-        raise VoicebotError(
-            f"{hours:.1f} h of calm speech cannot show {per_hour:g} false alarms per hour: without "
-            f"a single one, no less than {least:.2g}/h could be promised (95 %)",
-            f"take at least {needed:.0f} h (a larger --count, more calls), allow "
-            f"--budget {least:.2g}/h, or add --unproven for a guess",
-        )
-
-
-def pick(trials: Sequence[Trial], limits: Limits) -> Trial:
-    """The setting that finds most within the limits.
-
-    Raises:
-        VoicebotError: none keeps within them.
-    """
-    from voicebot.calls.search import choose
-
-    chosen = choose(trials, limits)
-    if chosen is None or not chosen.figures.detected:
-        least = min(trials, key=lambda t: t.figures.false_alarms).figures
-        raise VoicebotError(
-            f"no setting finds anything at {limits.per_hour:g} false alarms per hour and "
-            f"{limits.outbursts:.0%} of outbursts (the most cautious: "
-            f"{least.rate.per_hour * limits.factor:.2f}/h, finds {least.detection:.0%})",
-            "allow more with --budget or --outbursts, or train the models on calls like these",
-        )
-    return chosen
-
-
-def write_fragment(path: Path, chosen: Trial, limits: Limits) -> None:
-    """Write the escalation as YAML that ``--config`` takes, and read it back.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    f = chosen.figures
-    note = (
-        f"# voicebot calibrate: at most {limits.per_hour:g} false alarms per hour of calm speech.\n"
-        f"# Expected {f.rate.per_hour * limits.factor:.3f}/h, below "
-        f"{chosen.upper() * limits.factor:.3f}/h with 95 % confidence, over {f.calm_hours:.1f} h "
-        f"of {len(chosen.callers)} callers;\n# finds {f.detection:.0%} of {f.angry_calls} calls "
-        f"with persistent anger.\n"
-    )
-    tree = {
-        "escalation": chosen.params.model_dump(mode="json"),
-        "emotion": {"baseline": chosen.own_level.model_dump(mode="json")},
-    }
-    try:
-        path.write_text(note + yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
-    except OSError as err:
-        raise OutputError(f"{path}: {err.strerror or err}", "choose another --out file") from err
-    configuration.load(path, environ={})
 
 
 def _assembled(
