@@ -98,6 +98,15 @@ def test_train_text_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "ko on 1" in result.output
 
 
+def test_broken_licences_are_told_before_the_work(tmp_path: Path) -> None:
+    data, cache = make_corpus(tmp_path / "data"), tmp_path / "cache"
+    (data / "speech" / "licences.csv").write_text("name,licence\naa,ours alone\n")
+    arguments = ["acoustic", "--small", "--data", str(data), "--cache", str(cache)]
+    with pytest.raises(ModelError, match=r"licences\.csv"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert not cache.exists()
+
+
 def federated(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["federated", *arguments], catch_exceptions=False)
 

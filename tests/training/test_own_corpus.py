@@ -12,7 +12,8 @@ import soundfile
 from tests.training.corpus import make_corpus
 from voicebot.errors import LabelError, ModelError, OutputError
 from voicebot.events import EMOTIONS
-from voicebot.training.corpus_check import check, read_licences
+from voicebot.training.corpus_check import check
+from voicebot.training.licences import read_licences
 from voicebot.training.own_calls import CutClip, OwnCorpus
 from voicebot.training.own_corpus import (
     check_name,

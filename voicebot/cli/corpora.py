@@ -35,7 +35,7 @@ def list_(data: DataArgument = SHARED) -> None:
 
     Example: voicebot corpora list ../shared/data
     """
-    found = corpus_check.summaries(data, read_manifest(data))
+    found = corpus_check.summaries(read_manifest(data))
     console = Console()
     table = Table(title=f"Speech in {data}")
     for heading in ("corpus", "language"):

@@ -68,7 +68,9 @@ def acoustic(
     """
     from voicebot.training.acoustic import train, train_small
     from voicebot.training.left_out import left_out_folder
+    from voicebot.training.licences import read_licences
 
+    read_licences(data)  # what the cards will say; a list that is broken is told before the work
     console = Console()
     with progress_bar(console) as progress:
         if small:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -13,19 +13,11 @@ from voicebot.emotion.features import FEATURE_SET, FEATURES
 from voicebot.emotion.logmel import LOG_MEL
 from voicebot.events import EMOTIONS
 from voicebot.training.augmentation import Condition
+from voicebot.training.licences import KNOWN, licences_of
 from voicebot.training.report import Table
 from voicebot.training.speech_corpora import Clip
 from voicebot.training.speech_encoder import EMBEDDING, LAYERS
 
-LICENCES: Final = {
-    "ravdess": "CC BY-NC-SA 4.0",
-    "tess": "CC BY-NC-ND 4.0",
-    "nemo": "CC BY-NC-SA 4.0",
-    "turev": "CC BY-NC-ND 4.0",
-    "ko": "research only (emotiontts_open_db)",
-    "urdu": "research only",
-}
-"""Licence of each known corpus; a corpus that is not here is the trainer's own to know."""
 _COLUMNS: Final = ("auc", "ap", "recall_at_10", "brier", "ece", "n")
 
 
@@ -47,9 +39,12 @@ def acoustic_card(
         seed: Of the training run.
         conditions: How each clip was heard.
         encoder: Whether the model has a speech encoder, or goes by prosody alone.
+
+    Raises:
+        ModelError: the licences that the data folder states cannot be read.
     """
-    corpora = sorted({c.corpus for c in clips})
-    if set(corpora) & set(LICENCES):
+    licences = licences_of(clips)
+    if any(licence == KNOWN.get(name) for name, licence in licences.items()):
         licence = (
             "**Licence of these weights: CC BY-NC-SA 4.0, and research only.** They were trained "
             "on corpora\nthat forbid commercial use (below); the strictest licence governs. The "
@@ -78,7 +73,7 @@ def acoustic_card(
         "log-odds of anger.\n"
         f"Outputs: probabilities of {', '.join(EMOTIONS)}, and the anger logit.",
         "## Data",
-        "\n".join(_data_table(clips, corpora)),
+        "\n".join(_data_table(clips, licences)),
         "Splits are speaker-independent. The weights are fitted on train and dev. Each clip is "
         f"heard in {len(conditions)} ways:\nclean, over lines with noise, rooms, lost packets, "
         "mobile codecs, other levels, tempi and pitches, cut\nshort, and joined to a longer "
@@ -109,18 +104,18 @@ def acoustic_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _data_table(clips: Sequence[Clip], corpora: Sequence[str]) -> list[str]:
+def _data_table(clips: Sequence[Clip], licences: Mapping[str, str]) -> list[str]:
     lines = [
         "| corpus | language | speakers | train | dev | test | licence |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name in corpora:
+    for name, licence in licences.items():
         mine = [c for c in clips if c.corpus == name]
         split = Counter(c.split for c in mine)
         language = "/".join(sorted({c.language for c in mine}))
         lines.append(
             f"| {name} | {language} | {len({c.speaker for c in mine})} | {split['train']} "
-            f"| {split['dev']} | {split['test']} | {LICENCES.get(name, 'see its owner')} |"
+            f"| {split['dev']} | {split['test']} | {licence} |"
         )
     return lines
 

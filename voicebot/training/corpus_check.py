@@ -6,7 +6,6 @@ problem is fatal if no model, or no honest figure, can come from the folder as i
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -16,12 +15,10 @@ from typing import Final
 
 from voicebot.errors import ModelError
 from voicebot.events import EMOTIONS
-from voicebot.training.card import LICENCES
+from voicebot.training.licences import licences_of
 from voicebot.training.report import Progress
 from voicebot.training.speech_corpora import SPLITS, Clip, Problem, read_clip, scan_manifest
 
-LICENCE_FILE: Final = "licences.csv"
-"""Below ``speech/``: columns ``corpus,licence``, for corpora that are one's own."""
 _OFF_SECONDS: Final = 0.25
 """s by which a manifest's length may be off"""
 
@@ -42,13 +39,13 @@ class Summary:
     licence: str
 
 
-def summaries(data: Path, clips: Sequence[Clip]) -> list[Summary]:
+def summaries(clips: Sequence[Clip]) -> list[Summary]:
     """What a data folder holds, corpus by corpus.
 
     Raises:
         ModelError: the list of licences cannot be read.
     """
-    licences = {**LICENCES, **read_licences(data)}
+    licences = licences_of(clips)
     by_corpus: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         by_corpus[clip.corpus].append(clip)
@@ -61,27 +58,10 @@ def summaries(data: Path, clips: Sequence[Clip]) -> list[Summary]:
             sum(c.seconds for c in mine) / 3600,
             tuple(Counter(EMOTIONS[c.emotion] for c in mine).most_common()),
             tuple((split, sum(c.split == split for c in mine)) for split in SPLITS),
-            licences.get(corpus, "see its owner"),
+            licences[corpus],
         )
         for corpus, mine in sorted(by_corpus.items())
     ]
-
-
-def read_licences(data: Path) -> dict[str, str]:
-    """Licences that the data folder itself states; empty if it states none.
-
-    Raises:
-        ModelError: the list cannot be read.
-    """
-    path = data / "speech" / LICENCE_FILE
-    if not path.exists():
-        return {}
-    mend = "make its first row corpus,licence and give each corpus one row"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return {row["corpus"]: row["licence"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as err:
-        raise ModelError(f"{path}: cannot be read: {err}", mend) from None
 
 
 def check(data: Path, progress: Progress) -> tuple[list[Clip], list[Problem]]:

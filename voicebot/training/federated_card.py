@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from voicebot.emotion.calibration import Calibration
-from voicebot.training.card import LICENCES
 from voicebot.training.federated import FederatedRecipe, privacy_loss
+from voicebot.training.licences import KNOWN
 from voicebot.training.report import Table
 
 
@@ -44,7 +44,7 @@ def federated_card(
         seed: Of the training run.
     """
     corpora = {name for site in sites for name in site.corpora}
-    known = sorted(f"{name}: {LICENCES[name]}" for name in corpora & set(LICENCES))
+    known = sorted(f"{name}: {KNOWN[name]}" for name in corpora & set(KNOWN))
     epsilon = privacy_loss(recipe)
     rows = [
         f"| {s.name} | {', '.join(s.corpora)} | {', '.join(s.languages)} | {s.speakers} "

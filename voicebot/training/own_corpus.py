@@ -16,7 +16,7 @@ import soundfile
 from voicebot.emotion.frames import RATE
 from voicebot.errors import LabelError, ModelError, OutputError
 from voicebot.labelling.store import output_error, write_whole
-from voicebot.training.corpus_check import LICENCE_FILE, read_licences
+from voicebot.training.licences import LICENCE_FILE, read_licences
 from voicebot.training.own_calls import OwnCorpus
 from voicebot.training.report import Progress
 
