@@ -1,4 +1,4 @@
-"""What is prepared: trimmed, levelled, without copies; what was interrupted ends the same."""
+"""What is prepared: all in order, without copies; what was interrupted ends the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from voicebot.audio.pcm import to_float
 from voicebot.errors import ModelError, OutputError
 from voicebot.training import prepare as module
 from voicebot.training.augmentation import TARGET_DBFS, active_rms
-from voicebot.training.prepare import Fault, Prepared, prepare, trimmed
+from voicebot.training.prepare import Prepared, prepare
+from voicebot.training.prepared_parts import Fault, Part, write_part
 from voicebot.training.speech_corpora import read_manifest
 
 
@@ -72,13 +73,6 @@ def test_silence_around_is_cut_but_a_margin_stays(data: Path, tmp_path: Path) ->
     add(data, "long.wav", np.concatenate([quiet, voice, quiet]), "sad", "train", 8000)
     prepared = run(data, tmp_path / "cache")
     assert prepared.clips[-1].seconds == pytest.approx(1.2, abs=0.03)
-
-
-def test_noise_is_not_taken_for_silence() -> None:
-    noisy = (speechlike() // 4 + np.random.default_rng(0).normal(size=16000) * 400).astype(np.int16)
-    around = (np.random.default_rng(1).normal(size=8000) * 400).astype(np.int16)
-    whole = np.concatenate([around, noisy, around])
-    assert len(trimmed(whole)) == len(whole)
 
 
 def test_another_rate_is_resampled(data: Path, tmp_path: Path) -> None:
@@ -144,20 +138,19 @@ def test_interrupted_and_resumed_is_the_same_to_the_byte(
     monkeypatch.setattr(module, "_PART", 4)
     (data / "speech" / "aa_0_1.wav").write_bytes(b"RIFFrubbish")
     whole = run(data, tmp_path / "whole")
-    write = module._write_part
     written: list[Path] = []
 
-    def interrupted(path: Path, part: module._Part) -> None:
+    def interrupted(path: Path, part: Part) -> None:
         if len(written) == 3:
             raise KeyboardInterrupt
         written.append(path)
-        write(path, part)
+        write_part(path, part)
 
-    monkeypatch.setattr(module, "_write_part", interrupted)
+    monkeypatch.setattr(module, "write_part", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "cut")
     written[1].write_bytes(written[1].read_bytes()[:50])  # and the disk lost something too
-    monkeypatch.setattr(module, "_write_part", write)
+    monkeypatch.setattr(module, "write_part", write_part)
     told: list[float] = []
     resumed = prepare(data, lambda _, share: told.append(share), 2, cache=tmp_path / "cut")
     assert told[0] == pytest.approx(2 / 7) and told[-1] == 1.0

@@ -1,10 +1,9 @@
 """One pass over a corpus before anything is trained on it.
 
-Every clip is resampled to 8 kHz, trimmed of the silence around the speech and put at
-:data:`~voicebot.training.augmentation.TARGET_DBFS`.  What cannot be used is left out and
-named: broken files, silence, and exact duplicates.  Of duplicates the one in the test split
-stays, then dev, so that no test sound is ever trained on; where the copies carry different
-emotions nobody knows which is right, and none stays.
+What is done with each clip is in :mod:`voicebot.training.prepared_parts`.  What cannot be used
+is left out and named: broken files, silence, and exact duplicates.  Of duplicates the one in the
+test split stays, then dev, so that no test sound is ever trained on; where the copies carry
+different emotions nobody knows which is right, and none stays.
 
 The result is one memory-mapped array and an index, in a folder of the cache that is named by
 all that the samples depend on.  The work is done in parts, each kept as soon as it is done,
@@ -17,13 +16,11 @@ import fcntl
 import hashlib
 import json
 import shutil
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -31,35 +28,28 @@ from typing import Any, Final
 import numpy as np
 
 from voicebot.audio import pcm as pcm_module
-from voicebot.audio.pcm import to_float, to_int16
 from voicebot.emotion.frames import RATE
 from voicebot.errors import ModelError, OutputError
 from voicebot.events import EMOTIONS, Pcm
-from voicebot.training import augmentation, speech_corpora
-from voicebot.training.augmentation import TARGET_DBFS, at_level
+from voicebot.training import augmentation, prepared_parts, speech_corpora
 from voicebot.training.feature_cache import default_cache
+from voicebot.training.prepared_parts import (
+    ClipFault,
+    Fault,
+    Part,
+    finished,
+    prepare_part,
+    read_part,
+    write_part,
+)
 from voicebot.training.report import Progress
-from voicebot.training.speech_corpora import SPLITS, Clip, read_clip, read_manifest
+from voicebot.training.speech_corpora import SPLITS, Clip, read_manifest
 
-SPEECH_DB: Final = 35.0
-"""dB; a block this far below the loud ones is still taken for speech"""
-MARGIN_SECONDS: Final = 0.1
-"""s of silence that is left on either side"""
 _PART: Final = 128
 """clips to a part: what an interruption may cost"""
-_BLOCK: Final = RATE // 50
 _INDEX: Final = "index.json"
 _SAMPLES: Final = "samples.i16"
 _LITTLE: Final = np.dtype("<i2")
-
-
-class Fault(StrEnum):
-    """Why a clip was left out."""
-
-    BROKEN = "broken"
-    SILENT = "silent"
-    DUPLICATE = "duplicate"
-    CONTRADICTION = "contradiction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,110 +114,36 @@ def prepare(
     return ready
 
 
-def trimmed(samples: Pcm) -> Pcm:
-    """Cut off the silence around the speech, less :data:`MARGIN_SECONDS` on either side.
-
-    Blocks of 20 ms count as speech down to :data:`SPEECH_DB` below the loud ones (their 95 %
-    quantile), so breath and the ends of words stay, and in noise nothing is cut at all.
-    """
-    blocks = np.pad(to_float(samples), (0, -len(samples) % _BLOCK)).reshape(-1, _BLOCK)
-    power = np.var(blocks, axis=1)  # without any constant offset
-    speech = np.flatnonzero(power > np.quantile(power, 0.95) * 10 ** (-SPEECH_DB / 10))
-    if not len(speech):
-        return samples
-    margin = int(MARGIN_SECONDS * RATE)
-    start = max(0, int(speech[0]) * _BLOCK - margin)
-    return samples[start : (int(speech[-1]) + 1) * _BLOCK + margin]
-
-
-_Fault = tuple[Fault, str] | None
-"""what is wrong with a clip, and in detail"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Clips in a row; those with a fault have no samples."""
-
-    samples: list[Pcm]
-    faults: list[_Fault]
-
-
 def _work(clips: Sequence[Clip], folder: Path, progress: Progress, workers: int) -> None:
     """Prepare all parts that are not there yet, then join them."""
     parts = folder.with_suffix(".parts")
     parts.mkdir(exist_ok=True)
     paths = [parts / f"{n:05}.npz" for n in range(-(-len(clips) // _PART))]
-    missing = [n for n, path in enumerate(paths) if _read_part(path) is None]
+    missing = [n for n, path in enumerate(paths) if read_part(path) is None]
     done = len(paths) - len(missing)
     pieces = [[c.path for c in clips[n * _PART : (n + 1) * _PART]] for n in missing]
     progress("preparing speech", done / len(paths))
     for number, part in zip(missing, _map(pieces, workers), strict=True):
-        _write_part(paths[number], part)
+        write_part(paths[number], part)
         done += 1
         progress("preparing speech", done / len(paths))
     _join(clips, paths, folder)
     shutil.rmtree(parts, ignore_errors=True)
 
 
-def _map(pieces: Sequence[list[Path]], workers: int) -> Iterator[_Part]:
+def _map(pieces: Sequence[list[Path]], workers: int) -> Iterator[Part]:
     if workers == 1:
-        yield from map(_prepare_part, pieces)
+        yield from map(prepare_part, pieces)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_prepare_part, pieces)
-
-
-def _prepare_part(paths: Sequence[Path]) -> _Part:
-    prepared = [_prepare_clip(path) for path in paths]
-    return _Part([samples for samples, _ in prepared], [fault for _, fault in prepared])
-
-
-def _prepare_clip(path: Path) -> tuple[Pcm, _Fault]:
-    nothing = np.zeros(0, np.int16)
-    try:
-        samples = trimmed(read_clip(path))
-    except ModelError as err:
-        return nothing, (Fault.BROKEN, err.what)
-    if samples.max() == samples.min():
-        return nothing, (Fault.SILENT, "no sound at all")
-    return to_int16(at_level(to_float(samples), TARGET_DBFS)), None
-
-
-def _write_part(path: Path, part: _Part) -> None:
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        np.savez(
-            file,
-            samples=np.concatenate(part.samples),
-            ends=np.cumsum([len(samples) for samples in part.samples]),
-            faults=np.array(json.dumps(part.faults)),
-        )
-    fresh.replace(path)
-
-
-def _read_part(path: Path) -> _Part | None:
-    """A part that was done before; None if it is not there or broken."""
-    try:
-        with np.load(path) as stored:
-            samples = np.split(stored["samples"], stored["ends"][:-1])
-            faults = json.loads(str(stored["faults"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return _Part(samples, [None if f is None else (Fault(f[0]), f[1]) for f in faults])
-
-
-def _finished(path: Path) -> _Part:
-    part = _read_part(path)
-    if part is None:
-        raise OSError(f"{path}: not as it was written")
-    return part
+        yield from pool.map(prepare_part, pieces)
 
 
 def _join(clips: Sequence[Clip], paths: Sequence[Path], folder: Path) -> None:
     """Leave out what cannot be used, and write the rest as one array and an index."""
-    faults: list[_Fault] = []
+    faults: list[ClipFault] = []
     copies: dict[bytes, list[int]] = defaultdict(list)
-    for part in map(_finished, paths):
+    for part in map(finished, paths):
         for samples, fault in zip(part.samples, part.faults, strict=True):
             if fault is None:
                 copies[hashlib.sha256(samples.tobytes()).digest()].append(len(faults))
@@ -248,7 +164,7 @@ def _join(clips: Sequence[Clip], paths: Sequence[Path], folder: Path) -> None:
     ends: list[int] = []
     with (fresh / _SAMPLES).open("wb") as raw:
         number = 0
-        for part in map(_finished, paths):
+        for part in map(finished, paths):
             for samples in part.samples:
                 if faults[number] is None:
                     raw.write(samples.astype(_LITTLE).tobytes())
@@ -260,7 +176,7 @@ def _join(clips: Sequence[Clip], paths: Sequence[Path], folder: Path) -> None:
     fresh.replace(folder)
 
 
-def _judge(clips: Sequence[Clip], same: Sequence[int]) -> list[tuple[int, _Fault]]:
+def _judge(clips: Sequence[Clip], same: Sequence[int]) -> list[tuple[int, ClipFault]]:
     """What to leave out of clips that sound exactly the same."""
     if len({clips[n].emotion for n in same}) > 1:
         names = ", ".join(f"{clips[n].file} ({EMOTIONS[clips[n].emotion]})" for n in same)
@@ -310,8 +226,9 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
 def _key(clips: Sequence[Clip]) -> str:
     """Digest of everything that the result depends on."""
     digest = hashlib.sha256()
-    for source in (__file__, augmentation.__file__, speech_corpora.__file__, pcm_module.__file__):
-        digest.update(Path(source or "").read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    for module in (prepared_parts, augmentation, speech_corpora, pcm_module):
+        digest.update(Path(module.__file__ or "").read_bytes())
     for clip in clips:
         stat = clip.path.stat()
         what = (clip.file, clip.emotion, clip.split, stat.st_size, stat.st_mtime_ns)
