@@ -10,8 +10,8 @@ A wide prior means: judge callers by how they change.  A narrow one means: judge
 compare with others.  With calls of one's own, ``voicebot calibrate`` narrows it.
 
 There is no prior for a *known* caller, and so no profile to keep.  Three earlier calls of the
-same caller as a prior (sd 0.9) found 80 % of persistent anger instead of 74 % on 600 assembled calls,
-with 10 false alarms instead of one: who is merrier than last time then passes for angry.
+same caller as a prior (sd 0.9) found 80 % of persistent anger instead of 74 % on 600 assembled
+calls, with 10 false alarms instead of one: who is merrier than last time then passes for angry.
 """
 
 from __future__ import annotations
