@@ -43,10 +43,10 @@ def command(
 ) -> None:
     """Compare families of voice models: support vectors, networks, and the recipe shipped here.
 
-    All learn from the same clips on the same lines; each is judged on dev speakers, and on every
-    corpus by a model that never saw it.  It takes half an hour of one core; what was interrupted
-    goes on where it was.  The convolutional and the recurrent network need torch
-    (pip install 'voicebot[train-text]').
+    All learn from the same clips on the same lines; each is judged on dev speakers, and on
+    every corpus by a model that never saw it.  It takes a quarter of an hour of one core; what
+    was interrupted goes on where it was.  The convolutional and the recurrent network need
+    torch, which comes with the extra train-text; without it their rows stay empty.
     Example: voicebot evaluate families --data ../shared/data --json families.json --plots plots
     """
     from voicebot.training.families import evaluate
