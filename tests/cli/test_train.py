@@ -19,7 +19,7 @@ from voicebot.emotion.acoustic import AcousticModel
 from voicebot.errors import ModelError
 from voicebot.training import acoustic, rehearsal, text
 from voicebot.training.augmentation import CLEAN
-from voicebot.training.federated import FederatedRecipe
+from voicebot.training.federated_training import FederatedRecipe
 from voicebot.training.report import Progress, TrainReport
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from voicebot.emotion.calibration import Calibration
-from voicebot.training.federated import FederatedRecipe
 from voicebot.training.federated_card import SiteSummary, federated_card
+from voicebot.training.federated_training import FederatedRecipe
 
 
 def card(recipe: FederatedRecipe, corpora: tuple[str, ...] = ("ours",)) -> str:

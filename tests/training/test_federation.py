@@ -16,8 +16,8 @@ from tests.training.corpus import make_corpus
 from tests.training.grid import InProcess
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams
 from voicebot.errors import ModelError
-from voicebot.training.federated import FederatedRecipe
 from voicebot.training.federated_site import need_flower
+from voicebot.training.federated_training import FederatedRecipe
 from voicebot.training.federation import (
     Checked,
     Federated,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.training.corpus import make_corpus
 from voicebot.errors import ModelError
-from voicebot.training.federated import FederatedRecipe
+from voicebot.training.federated_training import FederatedRecipe
 from voicebot.training.federation import Checked, coordinate
 from voicebot.training.rehearsal import Rehearsal, rehearse
 

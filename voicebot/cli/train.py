@@ -156,7 +156,7 @@ def federated(
     The table compares it with pooled calls and with each site alone.
     Example: voicebot train federated --sites ravdess+tess --sites nemo+turev --sites ko+urdu
     """
-    from voicebot.training.federated import FederatedRecipe
+    from voicebot.training.federated_training import FederatedRecipe
     from voicebot.training.rehearsal import rehearse
 
     console = Console()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from voicebot.emotion.calibration import Calibration
-from voicebot.training.federated import FederatedRecipe, privacy_loss
+from voicebot.training.federated_training import FederatedRecipe, privacy_loss
 from voicebot.training.licences import KNOWN
 from voicebot.training.report import Table
 

@@ -26,14 +26,16 @@ from voicebot.training.augmentation import CLEAN, LINE
 from voicebot.training.feature_cache import default_cache, feature_table
 from voicebot.training.federated import (
     MIN_CLIPS,
-    FederatedRecipe,
     Scaling,
     Site,
-    Weights,
-    blurred,
     figures,
     logit_counts,
     moments,
+)
+from voicebot.training.federated_training import (
+    FederatedRecipe,
+    Weights,
+    blurred,
     to_fitted,
     train_locally,
 )

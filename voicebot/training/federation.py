@@ -19,16 +19,15 @@ from voicebot.emotion.features import FEATURE_SET, FEATURES
 from voicebot.errors import ModelError
 from voicebot.training.acoustic_model import Fitted
 from voicebot.training.export import write_model
-from voicebot.training.federated import (
-    FederatedRecipe,
-    Weights,
-    calibrated,
-    first_weights,
-    scaling,
-    to_fitted,
-)
+from voicebot.training.federated import calibrated, scaling
 from voicebot.training.federated_card import SiteSummary, federated_card
 from voicebot.training.federated_site import ARRAYS, CONFIG, need_flower, records
+from voicebot.training.federated_training import (
+    FederatedRecipe,
+    Weights,
+    first_weights,
+    to_fitted,
+)
 from voicebot.training.report import Progress, Table
 from voicebot.training.speech_corpora import SPLITS
 

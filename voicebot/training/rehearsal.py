@@ -20,13 +20,14 @@ from typing import Any, Final, Self
 from voicebot.errors import ModelError, VoicebotError
 from voicebot.training.evaluation import mean_of
 from voicebot.training.feature_cache import default_cache
-from voicebot.training.federated import MIN_CLIPS, FederatedRecipe, privacy_loss
+from voicebot.training.federated import MIN_CLIPS
 from voicebot.training.federated_site import (
     EVERY_CONDITION,
     client_app,
     compute_features,
     need_flower,
 )
+from voicebot.training.federated_training import FederatedRecipe, privacy_loss
 from voicebot.training.federation import (
     Checked,
     Federated,
