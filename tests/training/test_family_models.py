@@ -83,4 +83,4 @@ def test_what_says_all_of_a_family_differs_from_family_to_family() -> None:
 
 def test_ours_is_the_recipe_of_the_shipped_models() -> None:
     assert FAMILIES["ours, prosody"] == Tabular(SMALL, encoder=False)
-    assert FAMILIES["ours, prosody + encoder"] == Tabular(Recipe(), encoder=True)
+    assert FAMILIES["ours with encoder"] == Tabular(Recipe(), encoder=True)

@@ -202,15 +202,15 @@ class _SpectralModel:
 
 FAMILIES: Final[dict[str, Family]] = {
     "SVM, prosody": SupportVectors(Machine(), encoder=False),
-    "SVM, prosody + encoder": SupportVectors(Machine(components=256), encoder=True),
+    "SVM with encoder": SupportVectors(Machine(components=256), encoder=True),
     "MLP, prosody": Tabular(replace(SMALL, linear_share=0.0, members=1), encoder=False),
-    "MLP, prosody + encoder": Tabular(replace(Recipe(), linear_share=0.0, members=1), encoder=True),
+    "MLP with encoder": Tabular(replace(Recipe(), linear_share=0.0, members=1), encoder=True),
     "CNN, log-mel": OnSpectra(Spectral("cnn")),
     "GRU, log-mel": OnSpectra(Spectral("gru")),
     "ours, prosody": Tabular(SMALL, encoder=False),
-    "ours, prosody + encoder": Tabular(Recipe(), encoder=True),
+    "ours with encoder": Tabular(Recipe(), encoder=True),
 }
-"""What is compared.  The networks of the last two are those of the MLP, three of them, averaged
+"""What is compared; with the encoder means prosody and its embedding.  The networks of the last two are those of the MLP, three of them, averaged
 with a logistic regression."""
 
 
