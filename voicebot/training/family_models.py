@@ -210,8 +210,8 @@ FAMILIES: Final[dict[str, Family]] = {
     "ours, prosody": Tabular(SMALL, encoder=False),
     "ours with encoder": Tabular(Recipe(), encoder=True),
 }
-"""What is compared; with the encoder means prosody and its embedding.  The networks of the last two are those of the MLP, three of them, averaged
-with a logistic regression."""
+"""What is compared; "with encoder" is prosody and its embedding.  The networks of the last two are
+those of the MLP, three of them, averaged with a logistic regression."""
 
 
 def _files(*modules: Any) -> tuple[Path, ...]:
