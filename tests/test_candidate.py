@@ -65,7 +65,7 @@ def test_its_own_score_and_the_rivals_of_the_same_utterance() -> None:
     assert tried.own is not None and tried.rival is not None and tried.fused is not None
     assert tried.own.anger_logit == pytest.approx(1.5)
     assert tried.rival.anger_logit == pytest.approx(3.0)
-    assert tried.fused.anger_logit == pytest.approx(1.5), "the voice alone"
+    assert tried.fused.score.anger_logit == pytest.approx(1.5), "the voice alone"
     assert tried.ms >= 0
 
 

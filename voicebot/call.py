@@ -203,9 +203,9 @@ class Call:
             return
         seconds = len(window) / self._started.rate
         reading = self._stages.emotion.running(window, self._started.rate, seconds)
-        if score := reading.score:
-            self._tell_emotion(state, reading, score, t - seconds, t, t, settled=False)
-            self._emit(self._escalation.provisional(score, state.start, t, t - state.start))
+        if fused := reading.fused:
+            self._tell_emotion(state, reading, fused.score, t - seconds, t, t, settled=False)
+            self._emit(self._escalation.provisional(fused, state.start, t, t - state.start))
 
     def _closed(self, leg: Leg, state: _LegState, closed: Closed) -> None:
         """An utterance is over: settle its text, its emotion, the evidence and what follows."""
@@ -252,17 +252,17 @@ class Call:
         self._abstained.update(reading.abstained)
         if self._stages.shadow:
             self._stages.shadow.settled(Heard(closed, self._started.rate, final, reading))
-        score = reading.score
-        if score is None:
+        fused = reading.fused
+        if fused is None:
             return None
-        self._tell_emotion(state, reading, score, closed.start, closed.end, closed.t, settled=True)
+        start, end, t = closed.start, closed.end, closed.t
+        self._tell_emotion(state, reading, fused.score, start, end, t, settled=True)
         self._emit(
             self._escalation.settle(
-                score, closed.start, closed.end, closed.speech_seconds,
-                final.text if final else "", closed.t, worded=reading.words is not None,
+                fused, start, end, closed.speech_seconds, final.text if final else "", t
             )
-        )  # fmt: skip
-        return score.anger
+        )
+        return fused.score.anger
 
     def _tell_emotion(
         self,

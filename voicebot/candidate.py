@@ -10,6 +10,7 @@ from typing import Final
 
 from voicebot.emotion import comparison
 from voicebot.emotion.comparison import Comparison
+from voicebot.emotion.fusion import Fused
 from voicebot.emotion.ledger import Pair
 from voicebot.emotion.listener import CallerEmotion, EmotionParams, Reading, combine
 from voicebot.emotion.opening import EmotionModel
@@ -45,10 +46,8 @@ class Tried:
     """its own score; None if it abstained"""
     rival: EmotionScore | None
     """the active model's of the same modality; None if that abstained"""
-    fused: EmotionScore | None
+    fused: Fused | None
     """with the other modality's, as the active models have it; None if both abstained"""
-    worded: bool
-    """whether words had a part in it"""
     ms: float
     """CPU time that the candidate's scoring took"""
 
@@ -98,7 +97,7 @@ class Candidate:
         if own is not None and not math.isfinite(own.anger_logit):
             raise ModelError(f"{self.id}: its score is not a number", "train it again")
         fused = combine(voice, words, said, speech, self._emotion.fusion)
-        return Tried(own, rival, fused, words is not None, ms)
+        return Tried(own, rival, fused, ms)
 
     @property
     def too_slow(self) -> str:
@@ -119,13 +118,13 @@ class _Course:
         self.alerted: float | None = None
         """s, audio clock, of the first alert"""
 
-    def take(self, score: EmotionScore | None, worded: bool, heard: Heard) -> None:
-        """Take in the score of an utterance."""
-        if score is None:
+    def take(self, fused: Fused | None, heard: Heard) -> None:
+        """Take in an utterance."""
+        if fused is None:
             return
         closed = heard.closed
         self._escalation.settle(
-            score, closed.start, closed.end, closed.speech_seconds, "", closed.t, worded=worded
+            fused, closed.start, closed.end, closed.speech_seconds, "", closed.t
         )
         events = self._escalation.decide((), closed.t)
         if self.alerted is None and any(isinstance(event, Alert) for event in events):
@@ -149,9 +148,8 @@ class Track:
     def take(self, pair: Pair, heard: Heard, tried: Tried | None) -> None:
         """Take in an utterance; one that the candidate was not asked about counts alike."""
         self.pairs.add(pair)
-        mine = heard.reading.score, heard.reading.words is not None
-        self._active.take(*mine, heard)
-        self._candidate.take(*((tried.fused, tried.worded) if tried else mine), heard)
+        self._active.take(heard.reading.fused, heard)
+        self._candidate.take(tried.fused if tried else heard.reading.fused, heard)
 
     def outcome(self) -> Comparison:
         """What the call would have come to."""

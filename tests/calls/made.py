@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from voicebot.calls.record import Facts, Heard, Kind, Observation, Span
 from voicebot.emotion.calibration import score_from
+from voicebot.emotion.fusion import Fused
 from voicebot.events import EMOTIONS, EmotionScore
 
 EVEN = [1.0] * len(EMOTIONS)
@@ -17,6 +18,12 @@ EVERY = 6.0
 
 def scored(logit: float | None) -> EmotionScore | None:
     return None if logit is None else score_from(EVEN, logit)
+
+
+def heard(logit: float | None) -> Fused | None:
+    """A voice without words."""
+    score = scored(logit)
+    return None if score is None else Fused(score, logit, 1.0, None)
 
 
 def call(
@@ -44,7 +51,7 @@ def call(
     observations = tuple(
         Observation(
             opened=t + 0.2, start=t, end=t + SPEECH, t=t + SPEECH + 0.8, speech_seconds=SPEECH,
-            score=scored(logit), voice=scored(logit), words=None, snr_db=20.0, confidence=0.0,
+            fused=heard(logit), voice=scored(logit), words=None, snr_db=20.0, confidence=0.0,
             abstained="" if logit is not None else "acoustic_low_snr", angry_share=float(a),
         )
         for t, logit, a in zip(times, logits, angry, strict=True)

@@ -34,7 +34,7 @@ def fused(
         acoustic, text, speech_seconds=seconds, snr_db=snr, stt_confidence=confidence, params=params
     )
     assert out is not None
-    return out
+    return out.score
 
 
 def test_nothing_from_nothing() -> None:

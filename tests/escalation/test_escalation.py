@@ -7,11 +7,18 @@ from itertools import count
 import pytest
 
 from voicebot.emotion.baseline import BaselineParams
+from voicebot.emotion.fusion import Fused
 from voicebot.escalation.escalation import QUOTES, Escalation, EscalationParams
 from voicebot.escalation.rules import RuleHit
 from voicebot.events import Alert, EmotionScore, EscalationState, Leg, Severity, State
 
-ANGRY, CALM = EmotionScore({}, 2.5), EmotionScore({}, -2.5)
+
+def voice(logit: float, words: float | None = None) -> Fused:
+    """An utterance of which the voice says so much, and the words add so much."""
+    return Fused(EmotionScore({}, logit + (words or 0.0)), logit, 1.0, words)
+
+
+ANGRY, CALM = voice(2.5), voice(-2.5)
 
 
 def escalation() -> Escalation:
@@ -20,14 +27,14 @@ def escalation() -> Escalation:
 
 
 def speak(
-    call: Escalation, scores: list[EmotionScore], start: float = 0.0, seconds: float = 3.0
+    call: Escalation, scores: list[Fused], start: float = 0.0, seconds: float = 3.0
 ) -> list[State | Alert]:
     """One utterance after another, with a second between."""
     events: list[State | Alert] = []
     for number, score in enumerate(scores):
         begin = start + number * (seconds + 1)
         end = begin + seconds
-        call.settle(score, begin, end, seconds, f"sentence {number}", end + 0.6, worded=True)
+        call.settle(score, begin, end, seconds, f"sentence {number}", end + 0.6)
         events += call.decide((), end + 0.6)
     return events
 
@@ -62,7 +69,7 @@ def test_persistent_anger_rises_then_alerts_with_its_quotes() -> None:
     assert len(texts) >= 2
     assert "sentence 0" not in texts, "the calm sentence is no evidence"
     assert texts == sorted(texts)
-    assert all(q.anger == pytest.approx(ANGRY.anger) for q in alert.evidence)
+    assert all(q.anger == pytest.approx(ANGRY.score.anger) for q in alert.evidence)
 
 
 def test_one_open_alert_a_call_and_updates_carry_its_id() -> None:
@@ -106,18 +113,16 @@ def test_a_provisional_score_is_shown_but_not_remembered() -> None:
     assert shown.evidence > 0.0
     assert not shown.settled
     assert call.peak == 0.0
-    settled = call.settle(CALM, 20.0, 30.0, 10.0, "", 30.6, worded=False)
+    settled = call.settle(CALM, 20.0, 30.0, 10.0, "", 30.6)
     assert settled.evidence == 0.0
 
 
-def test_words_that_say_nothing_do_not_hold_the_voice_to_what_words_must_be() -> None:
-    """A line or language may shift the voice by nats; what was said is no reason to doubt it."""
-    low = [EmotionScore({}, logit) for logit in (*[-5.0] * 10, *[-2.0] * 10)]
-    for worded, alerted in ((False, True), (True, False)):
-        call = escalation()
-        events: list[State | Alert] = []
-        for number, score in enumerate(low):
-            t = 8.0 * number
-            call.settle(score, t, t + 7.0, 7.0, "um yeah", t + 7.6, worded=worded)
-            events += call.decide((), t + 7.6)
-        assert bool(alerts(events)) is alerted
+def test_words_alone_can_carry_an_alert_and_plain_ones_hold_none_back() -> None:
+    """On any line: how a voice sounds when calm is not known, what words mean is."""
+    level = [voice(-4.0, -2.0)] * 3
+    heated = escalation()
+    assert alerts(speak(heated, [*level, *[voice(-3.5, 2.5)] * 6], seconds=6.0))
+    calm = escalation()
+    assert not alerts(speak(calm, [*level, *[voice(-3.5, 0.4)] * 6], seconds=6.0))
+    plain = escalation()
+    assert alerts(speak(plain, [*level, *[voice(0.0, -1.0)] * 8], seconds=6.0))

@@ -192,16 +192,32 @@ def test_an_infinite_logit_does_no_harm() -> None:
     assert np.isfinite(state.belief).all()
 
 
-def test_words_that_were_read_must_sound_angry_in_themselves() -> None:
-    calm = [(2.0, 6.0, 1.0, -3.0)] * 5
-    start = run(build(calm))[-1]
-    for worded, counted in ((False, 3), (True, 0)):
-        state = start
-        for _ in range(3):
-            t = state.t + 2.0
-            state = step(state, Observation(t, t + 6.0, 6.0, -0.5, worded), P, OWN)
-        assert state.angry_utterances == counted
-        assert state.value > 2.0
+def test_words_move_the_odds_by_their_own_ratio_and_no_further() -> None:
+    state = begin(P, OWN)
+    quiet = odds(step(state, Observation(0, 6, 6, None), P, OWN))
+
+    def moved(words: float) -> float:
+        seen = Observation(0, 6, 6, None, words=words)
+        return odds(step(state, seen, P, OWN)) - quiet
+
+    ratio = math.exp(2.0 - P.words_margin)
+    plain, heated = P.plain_share, P.heated_share
+    expected = math.log(((1 - plain) * ratio + plain) / (1 - heated + heated * ratio))
+    assert moved(2.0) == pytest.approx(expected)
+    assert moved(0.0) == moved(P.words_margin) == pytest.approx(0.0)
+    assert moved(math.inf) == pytest.approx(math.log((1 - plain) / heated), abs=1e-6)
+    assert moved(-math.inf) == pytest.approx(math.log(plain / (1 - heated)), abs=1e-6)
+
+
+def test_a_voice_that_can_hardly_be_heard_says_little() -> None:
+    calm = run(build([(2.0, 6.0, 1.0, -3.0)] * 5))[-1]
+    t = calm.t + 2.0
+    values = [
+        step(calm, Observation(t, t + 6.0, 6.0, 1.0, voice_weight=w), P, OWN).value
+        for w in (0.0, 0.5, 1.0)
+    ]
+    assert values == sorted(values)
+    assert values[0] == at(calm, t + 6.0, P).value
 
 
 def test_the_steps_are_in_order() -> None:
@@ -245,7 +261,7 @@ def test_looking_at_a_running_utterance_changes_nothing(
     *before, whole = build([*script, last])
     state = [begin(P, OWN), *run(before)][-1]
     kept = state.belief.copy()
-    step(state, Observation(whole.start, (whole.start + whole.end) / 2, 0.0, whole.logit), P, OWN)
+    step(state, Observation(whole.start, (whole.start + whole.end) / 2, 0.0, whole.voice), P, OWN)
     assert np.array_equal(state.belief, kept)
 
 

@@ -202,7 +202,7 @@ def _observation(facts: Facts, u: Utterance, heard: tuple[Reading, float]) -> Ob
     voice = reading.voice
     return Observation(
         opened=u.opened, start=u.start, end=u.end, t=u.t,
-        speech_seconds=u.speech_seconds, score=reading.score,
+        speech_seconds=u.speech_seconds, fused=reading.fused,
         voice=voice.score if voice else None, words=reading.words,
         snr_db=voice.snr_db if voice else MIN_DB, confidence=confidence,
         abstained=",".join(reading.abstained),

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from voicebot.audio.source import BLOCK_SECONDS, NARROW
 from voicebot.call import LOOK_SECONDS
-from voicebot.emotion.fusion import FusionParams, fuse
+from voicebot.emotion.fusion import Fused, FusionParams, fuse
 from voicebot.events import EmotionScore
 
 
@@ -121,8 +121,8 @@ class Observation:
     """s, audio clock at which it was over"""
     speech_seconds: float
     """s of voiced frames"""
-    score: EmotionScore | None
-    """voice and words, fused; None if both abstained"""
+    fused: Fused | None
+    """voice and words together; None if both abstained"""
     voice: EmotionScore | None
     words: EmotionScore | None
     snr_db: float
@@ -133,6 +133,11 @@ class Observation:
     """why a model said nothing, by comma; else empty"""
     angry_share: float
     """0-1; the truth: how much of its speech is angry"""
+
+    @property
+    def score(self) -> EmotionScore | None:
+        """Of voice and words together; None if both models abstained."""
+        return self.fused.score if self.fused else None
 
     @property
     def logit(self) -> float | None:
@@ -179,7 +184,7 @@ class Heard:
             observations=tuple(
                 replace(
                     o,
-                    score=fuse(
+                    fused=fuse(
                         o.voice if voice else None,
                         o.words if words else None,
                         speech_seconds=o.speech_seconds,

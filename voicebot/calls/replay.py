@@ -60,11 +60,8 @@ def replay(call: Heard, params: EscalationParams, levels: Levels) -> Outcome:
             if not calm:  # a call that is calm stays so while nobody speaks: evidence only leaks
                 note(escalation.decide((), looks[look]))
             look += 1
-        if seen.score is not None:
-            escalation.settle(
-                seen.score, seen.start, seen.end, seen.speech_seconds, "", seen.t,
-                worded=seen.words is not None,
-            )  # fmt: skip
+        if seen.fused is not None:
+            escalation.settle(seen.fused, seen.start, seen.end, seen.speech_seconds, "", seen.t)
         note(escalation.decide((), seen.t, seen.score.anger if seen.score else None))
     for t in looks[look:]:
         if not calm:

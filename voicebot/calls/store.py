@@ -116,7 +116,7 @@ def _observations(columns: dict[str, Column]) -> list[Observation]:
     return [
         Observation(
             **dict(zip(_NUMBERS, number, strict=True)),
-            score=None,
+            fused=None,
             voice=_score(score[0]),
             words=_score(score[1]),
             abstained=abstained,

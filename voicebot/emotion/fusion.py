@@ -36,6 +36,7 @@ Source: J. Kittler et al., "On combining classifiers", IEEE Trans. PAMI 20(3), 1
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from voicebot.emotion.calibration import LOGIT_LIMIT, REFERENCE_LOGIT, score_from
 from voicebot.events import EMOTIONS, EmotionScore
@@ -73,6 +74,24 @@ class FusionParams(Params):
     good_confidence: float = key(0.85, "From here on the words count in full.", gt=0.0, le=1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """Voice and words of one utterance, joined, and what each of them said.
+
+    The joined score is for eyes and for one utterance.  Evidence over a call takes the two apart
+    (:mod:`voicebot.escalation.evidence`): a voice is judged by how it changes, words are not.
+    """
+
+    score: EmotionScore
+    """calibrated at the reference prior"""
+    voice: float | None
+    """nats; the anger logit of the voice alone, None if it abstained"""
+    voice_weight: float
+    """0-1; how well the voice could be heard"""
+    words: float | None
+    """nats; by how much the words move the logit, None if none were scored"""
+
+
 def fuse(
     acoustic: EmotionScore | None,
     text: EmotionScore | None,
@@ -81,7 +100,7 @@ def fuse(
     snr_db: float,
     stt_confidence: float,
     params: FusionParams,
-) -> EmotionScore | None:
+) -> Fused | None:
     """Join the scores of voice and words.
 
     Args:
@@ -93,13 +112,14 @@ def fuse(
         params: Weights.
 
     Returns:
-        Calibrated at the reference prior, or None if both are None.
+        None if both are None.
     """
     p = params
-    wa = wt = 0.0
+    wa = wt = clear = 0.0
     if acoustic is not None:
         heard = min(1.0, speech_seconds / p.full_speech_seconds)
-        wa = p.acoustic_weight * heard * _ramp(snr_db, p.worst_snr_db, p.good_snr_db)
+        clear = p.acoustic_weight * _ramp(snr_db, p.worst_snr_db, p.good_snr_db)
+        wa = heard * clear
     if text is not None:
         wt = p.text_weight * _ramp(stt_confidence, p.worst_confidence, p.good_confidence)
     if acoustic is None and text is None:
@@ -113,7 +133,12 @@ def fuse(
     agreement = max(0.0, math.log(len(_OTHERS) * sum(joint.values())))
     logit = REFERENCE_LOGIT + shrink * (a + t) - p.agreement * agreement
     logit = min(max(logit, -LOGIT_LIMIT), LOGIT_LIMIT)
-    return score_from([joint.get(name, 0.0) for name in EMOTIONS], logit)
+    return Fused(
+        score_from([joint.get(name, 0.0) for name in EMOTIONS], logit),
+        voice=acoustic.anger_logit if acoustic else None,
+        voice_weight=min(1.0, clear),
+        words=logit - (REFERENCE_LOGIT + a) if text else None,
+    )
 
 
 def _rest(score: EmotionScore | None, weight: float) -> dict[str, float]:

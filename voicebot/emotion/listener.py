@@ -10,7 +10,7 @@ import numpy as np
 
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams, AcousticReading
 from voicebot.emotion.baseline import BaselineParams
-from voicebot.emotion.fusion import FusionParams, fuse
+from voicebot.emotion.fusion import Fused, FusionParams, fuse
 from voicebot.emotion.text import TextModel, TextParams
 from voicebot.emotion.windows import WindowParams, pieces
 from voicebot.events import EMOTIONS, EmotionScore, Final, Pcm
@@ -41,8 +41,8 @@ class EmotionModels:
 class Reading:
     """The emotion of a stretch of the caller's speech."""
 
-    score: EmotionScore | None
-    """None if both models abstained"""
+    fused: Fused | None
+    """voice and words together; None if both models abstained"""
     voice: AcousticReading | None
     """by the voice alone; None if there is no such model"""
     words: EmotionScore | None
@@ -51,6 +51,11 @@ class Reading:
     """why a model that was asked gave no score, such as ``acoustic_low_snr``"""
     models: Mapping[str, str] = field(default_factory=dict)
     """which model scored, ``acoustic`` and ``text`` to ``NAME@VERSION``, as far as known"""
+
+    @property
+    def score(self) -> EmotionScore | None:
+        """Of voice and words together; None if both models abstained."""
+        return self.fused.score if self.fused else None
 
     @property
     def acoustic(self) -> float | None:
@@ -124,10 +129,10 @@ class CallerEmotion:
         abstained = [f"acoustic_{heard.abstained}"] if heard and heard.abstained else []
         if models.text and said is not None and read is None:
             abstained.append("text_too_short")
-        score = combine(heard, read, said, speech_seconds, self.params.fusion)
+        fused = combine(heard, read, said, speech_seconds, self.params.fusion)
         scored = {"acoustic": heard is not None and heard.score is not None, "text": bool(read)}
         used = {m: version for m, version in models.versions.items() if scored[m]}
-        return Reading(score, heard, read, tuple(abstained), used)
+        return Reading(fused, heard, read, tuple(abstained), used)
 
 
 def combine(
@@ -136,7 +141,7 @@ def combine(
     said: Final | None,
     speech_seconds: float,
     params: FusionParams,
-) -> EmotionScore | None:
+) -> Fused | None:
     """Join what the voice and the words of one utterance say.
 
     Args:

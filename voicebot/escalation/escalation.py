@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from voicebot.emotion.baseline import BaselineParams
+from voicebot.emotion.fusion import Fused
 from voicebot.escalation import evidence, policy
 from voicebot.escalation.evidence import EvidenceParams, EvidenceState, Observation
 from voicebot.escalation.policy import (
@@ -22,7 +23,7 @@ from voicebot.escalation.policy import (
     UpdateAlert,
 )
 from voicebot.escalation.rules import RuleHit
-from voicebot.events import Alert, EmotionScore, Evidence, Leg, Quote, State
+from voicebot.events import Alert, Evidence, Leg, Quote, State
 from voicebot.params import Params, key
 
 QUOTES = 12
@@ -66,40 +67,36 @@ class Escalation:
         """nats; the most evidence there ever was"""
 
     def provisional(
-        self, score: EmotionScore, start: float, end: float, speech_seconds: float
+        self, fused: Fused, start: float, end: float, speech_seconds: float
     ) -> Evidence:
         """What the evidence would be if the utterance ended now; nothing is remembered."""
-        seen = Observation(start, end, speech_seconds, score.anger_logit)
+        seen = _observation(fused, start, end, speech_seconds)
         return self._told(self._with(seen), end, settled=False)
 
     def settle(
         self,
-        score: EmotionScore,
+        fused: Fused,
         start: float,
         end: float,
         speech_seconds: float,
         text: str,
         t: float,
-        *,
-        worded: bool,
     ) -> Evidence:
-        """Take in the score of a finished utterance of the caller.
+        """Take in what is known of a finished utterance of the caller.
 
         Args:
-            score: Voice and words, fused.
+            fused: Voice and words.
             start: s, audio clock.
             end: s, audio clock; end of speech.
             speech_seconds: s of speech.
             text: What was said, to be quoted; empty if not transcribed.
             t: s, audio clock; now.
-            worded: Whether the words were scored, and not only the voice: of "um, yeah" they are
-                transcribed, but say nothing.
         """
-        seen = Observation(start, end, speech_seconds, score.anger_logit, worded)
+        seen = _observation(fused, start, end, speech_seconds)
         self._evidence = self._with(seen)
         self.peak = max(self.peak, self._evidence.value)
         if self._evidence.last_angry == end:
-            self._quotes.append(Quote(start, end, text, score.anger))
+            self._quotes.append(Quote(start, end, text, fused.score.anger))
         now = evidence.at(self._evidence, t, self._params.evidence)  # as decide() will see it
         return self._told(now, t, settled=True)
 
@@ -161,3 +158,9 @@ class Escalation:
             angry_seconds=now.angry_seconds, angry_utterances=now.angry_utterances,
             settled=settled,
         )  # fmt: skip
+
+
+def _observation(fused: Fused, start: float, end: float, speech_seconds: float) -> Observation:
+    return Observation(
+        start, end, speech_seconds, fused.voice, fused.voice_weight, fused.words or 0.0
+    )

@@ -156,13 +156,14 @@ def spoken(voice: Predictions) -> Scores:
 
 
 def _fused(pairs: Pairs, voice: Scores, params: FusionParams) -> Scores:
-    return [
+    joined = (
         fuse(
             voice[i], pairs.words[i], speech_seconds=float(pairs.voice.speech_seconds[i]),
             snr_db=float(pairs.voice.snr_db[i]), stt_confidence=pairs.confidence[i], params=params,
         )
         for i in range(len(voice))
-    ]  # fmt: skip
+    )  # fmt: skip
+    return [one.score if one else None for one in joined]
 
 
 def _in_calls(pairs: Pairs, scores: Scores, seed: int) -> list[Scores]:
