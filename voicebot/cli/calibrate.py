@@ -214,9 +214,9 @@ def _show(console: Console, trials: Sequence[Trial], chosen: Trial, limits: Limi
     """The trade-off around the budget."""
     from voicebot.calls.search import choose, without_the_caller
 
-    made = Table(title="Most found within a budget", box=box.SIMPLE, padding=(0, 1))
-    for head in ("budget\nper h", "threshold\nnats", "speech\ns", "fades\ns", "false\nper h",
-                 "below\n(95 %)", "found", "outbursts\nalarmed", "angry s\nmedian"):  # fmt: skip
+    made = Table(title="Most found within a budget", box=box.SIMPLE, padding=(0, 0, 0, 1))
+    for head in ("budget\nper h", "from\nnats", "speech\ns", "fades\ns", "false\nper h",
+                 "below\n(95 %)", "found", "bursts\nalarmed", "angry s\nmedian"):  # fmt: skip
         made.add_column(head, justify="right")
     rows: list[tuple[str, Trial]] = [("in force", trials[0])]
     for share in (0.25, 0.5, 1.0, 2.0, 4.0, 10.0):
