@@ -157,10 +157,12 @@ def test_a_slow_pipe_gets_whole_lines(tmp_path: Path) -> None:
 
 
 ENDLESS = """
+import signal
 import sys
 from tests.escalation.test_event_writer import event
 from voicebot.errors import OutputError
 from voicebot.escalation.event_writer import EventWriter
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 try:
     with EventWriter("-") as writer:
         n = 0
@@ -195,11 +197,14 @@ def test_ctrl_c_leaves_whole_lines(tmp_path: Path) -> None:
     script = ENDLESS.replace('"-"', f'"{path}"')
     for _ in range(3):
         path.unlink(missing_ok=True)
-        child = subprocess.Popen([sys.executable, "-c", script])
-        while not path.exists() or path.stat().st_size < 100_000:
-            time.sleep(0.005)
-        child.send_signal(signal.SIGINT)
-        assert child.wait(10) == 130
+        with subprocess.Popen([sys.executable, "-c", script]) as child:
+            try:
+                while not path.exists() or path.stat().st_size < 100_000:
+                    time.sleep(0.005)
+                child.send_signal(signal.SIGINT)
+                assert child.wait(10) == 130
+            finally:
+                child.kill()  # it would write for ever
         content = path.read_bytes()
         assert content.endswith(b"\n")
         assert [e.t for e in read(path)] == list(range(1, content.count(b"\n") + 1))
