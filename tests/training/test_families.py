@@ -139,7 +139,7 @@ def test_another_seed_shape_or_label_is_measured_anew(
 def test_test_speakers_are_neither_learnt_nor_judged(data: Path, cache: Path) -> None:
     material = families.gather(
         data, seed=0, cache=cache / "families", features=cache / "features", workers=1,
-        progress=lambda what, share: None, conditions=(CLEAN, NOISY), with_spectra=TORCH,
+        progress=lambda what, share: None, conditions=(CLEAN, NOISY), with_spectra=True,
     )  # fmt: skip
     assert {clip.split for clip in material.clips} == {"train", "dev"}
     assert material.tables.shape[1] == len(material.clips) == len(material.spectra[0])
@@ -213,7 +213,7 @@ def test_data_on_which_nobody_can_be_judged(
 def test_a_family_hears_in_samples_what_the_table_judges(data: Path, cache: Path) -> None:
     material = families.gather(
         data, seed=0, cache=cache / "families", features=cache / "features", workers=1,
-        progress=lambda what, share: None, conditions=(CLEAN, NOISY), with_spectra=TORCH,
+        progress=lambda what, share: None, conditions=(CLEAN, NOISY), with_spectra=True,
     )  # fmt: skip
     rows = np.arange(len(material.clips))
     for family in ABLE.values():
