@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.calls.made import call
+from tests.calls.made import call, scored
 from voicebot.calls.line import FEWEST, Levels, calm_mean, levels_of_lines, own_level
 from voicebot.calls.record import Heard, Kind
 from voicebot.calls.replay import replay
 from voicebot.emotion.baseline import BaselineParams
+from voicebot.emotion.fusion import Fused
 from voicebot.escalation.escalation import EscalationParams
+from voicebot.events import EmotionScore
 
 WIDE = BaselineParams()
 
@@ -49,6 +53,19 @@ def test_only_calm_speech_tells_the_level() -> None:
     assert calm_mean(call([-2.0] * 4 + [3.0] * 6, Kind.ANGRY, begins=4)) == pytest.approx(-2.0)
     assert calm_mean(call([-2.0, None, None, None])) is None, "4 s say too little"
     assert calm_mean(call([3.0] * 6, Kind.ANGRY_FROM_START)) is None
+
+
+def test_words_do_not_move_the_level_that_voices_are_judged_by() -> None:
+    talk = line(-3.0)[0]
+    read = replace(
+        talk,
+        observations=tuple(
+            replace(o, fused=Fused(EmotionScore({}, 1.0), -3.0, 1.0, 4.0), words=scored(1.0))
+            for o in talk.observations
+        ),
+    )
+    assert read.observations[0].logit == 1.0
+    assert calm_mean(read) == calm_mean(talk)
 
 
 def test_nobody_is_compared_with_themselves() -> None:

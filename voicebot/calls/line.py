@@ -59,7 +59,13 @@ def own_level(calls: Sequence[Heard], wide: BaselineParams) -> BaselineParams:
     Returns:
         ``wide`` itself if fewer than :data:`FEWEST` callers were heard calm for long enough.
     """
-    levels = [(c.facts.speaker, level) for c in calls if (level := calm_mean(c)) is not None]
+    return _prior(
+        [(c.facts.speaker, level) for c in calls if (level := calm_mean(c)) is not None], wide
+    )
+
+
+def _prior(levels: Sequence[tuple[str, float]], wide: BaselineParams) -> BaselineParams:
+    """The prior from the speaker and the calm level of each call."""
     callers = len({speaker for speaker, _ in levels})
     if callers < FEWEST:
         return wide
@@ -80,11 +86,14 @@ def own_level(calls: Sequence[Heard], wide: BaselineParams) -> BaselineParams:
 
 
 def calm_mean(call: Heard) -> float | None:
-    """Mean anger logit of a call's calm speech, nats; None if there is too little of it."""
+    """Mean anger logit of a call's calm voice, nats; None if too little of it was scored.
+
+    Of the voice alone, words or not: that is what the evidence judges by its level.
+    """
     calm = [
-        (o.logit, o.speech_seconds)
+        (o.voice.anger_logit, o.speech_seconds)
         for o in call.observations
-        if o.logit is not None and o.angry_share == 0.0
+        if o.voice is not None and o.angry_share == 0.0
     ]
     seconds = sum(s for _, s in calm)
     if seconds < _CALM_SECONDS:
@@ -97,12 +106,16 @@ def levels_of_lines(calls: Sequence[Heard], wide: BaselineParams) -> Levels:
 
     ``common`` is for the callers to come: that of the line if there is but one, else ``wide``.
     """
-    lines: dict[str, list[Heard]] = defaultdict(list)
+    speakers: dict[str, set[str]] = defaultdict(set)
+    levels: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for call in calls:
-        lines[call.facts.corpus].append(call)
-    found = {}
-    for line, those in lines.items():
-        for speaker in {c.facts.speaker for c in those}:
-            others = [c for c in those if c.facts.speaker != speaker]
-            found[line, speaker] = own_level(others, wide)
-    return Levels(own_level(calls, wide) if len(lines) == 1 else wide, found)
+        line, speaker = call.facts.corpus, call.facts.speaker
+        speakers[line].add(speaker)
+        if (level := calm_mean(call)) is not None:
+            levels[line].append((speaker, level))
+    found = {
+        (line, speaker): _prior([one for one in levels[line] if one[0] != speaker], wide)
+        for line, those in speakers.items()
+        for speaker in those
+    }
+    return Levels(_prior(levels[line], wide) if len(speakers) == 1 else wide, found)
