@@ -11,7 +11,6 @@ figures and pictures can be changed without scoring again.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,7 +22,8 @@ import numpy as np
 from voicebot.emotion.acoustic import AcousticModel, AcousticParams
 from voicebot.emotion.frames import RATE
 from voicebot.events import EMOTIONS, Pcm
-from voicebot.training.augmentation import Condition, degrade
+from voicebot.training.augmentation import Condition
+from voicebot.training.hearing import Hearing
 from voicebot.training.predictions import Floats, Predictions, Strings, score_rows
 from voicebot.training.report import Progress
 from voicebot.training.score_cache import (
@@ -33,16 +33,13 @@ from voicebot.training.score_cache import (
     rows_of,
 )
 from voicebot.training.speakers import genders
-from voicebot.training.speech_corpora import Clip, for_testing, read_clip, read_noises
+from voicebot.training.speech_corpora import Clip, for_testing
 
 OPEN: Final = AcousticParams(min_speech_seconds=0.3, min_snr_db=-10.0, max_clipped_share=1.0)
 """Never abstains, but from silence."""
 _COLUMNS: Final = len(EMOTIONS) + 3
 """Of what is kept of a clip: logit, probabilities, seconds, SNR."""
-_CODE: Final = (
-    "voicebot.emotion.acoustic", "voicebot.training.augmentation",
-    "voicebot.training.speech_corpora",
-)  # fmt: skip
+_CODE: Final = ("voicebot.emotion.acoustic", "voicebot.training.hearing")
 """Modules that the scores depend on, with what they import."""
 
 
@@ -112,14 +109,7 @@ def heard(data: Path, clip: Clip, condition: Condition, seed: int) -> Pcm:
     Raises:
         ModelError: the clip or the noise cannot be read.
     """
-    background = _noises(data) if condition.snr_db is not None else ()
-    rng = np.random.default_rng(_seeds(clip, condition, seed))
-    return degrade(read_clip(clip.path), condition, rng, background)
-
-
-def _seeds(clip: Clip, condition: Condition, seed: int) -> tuple[int, ...]:
-    # Salted by condition, so that one clip meets another stretch of noise in each.
-    return seed, zlib.crc32(repr(condition).encode()), zlib.crc32(clip.file.encode())
+    return Hearing(data, for_testing, condition, seed).of(clip)
 
 
 def _score(job: _Job) -> Row:
@@ -137,12 +127,6 @@ def _score(job: _Job) -> Row:
 @lru_cache(maxsize=4)
 def _model(folder: Path, params: AcousticParams) -> AcousticModel:
     return AcousticModel.load(folder, params)
-
-
-@lru_cache(maxsize=1)
-def _noises(data: Path) -> tuple[Pcm, ...]:
-    """The noises, read once by each worker: smaller to name than to send."""
-    return tuple(read_noises(data, for_testing))
 
 
 def _predictions(

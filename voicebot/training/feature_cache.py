@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -29,9 +27,10 @@ from voicebot.errors import OutputError
 from voicebot.events import Pcm
 from voicebot.onnx_session import open_session
 from voicebot.training import augmentation, low_rate_codec, packet_loss, rooms, tempo
-from voicebot.training.augmentation import Condition, degrade
+from voicebot.training.augmentation import Condition
+from voicebot.training.hearing import Hearing
 from voicebot.training.report import Progress
-from voicebot.training.speech_corpora import Clip, read_clip, read_noises
+from voicebot.training.speech_corpora import Clip
 from voicebot.training.speech_encoder import EMBEDDING_OUTPUT, MEL
 
 MIN_SECONDS: Final = 0.3
@@ -39,24 +38,6 @@ MIN_SECONDS: Final = 0.3
 MAX_SECONDS: Final = 8.0
 """s; of a longer clip only the end is taken, as of a longer window of a call."""
 _CHUNK: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One clip under one condition."""
-
-    path: Path
-    condition: Condition
-    seed: tuple[int, ...]
-    encoder: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Background:
-    """Which noises; hashable and small, so that it may be sent with each job."""
-
-    data: Path
-    keep: Callable[[str], bool]
 
 
 def feature_table(
@@ -96,21 +77,11 @@ def feature_table(
     path = cache / f"{FEATURE_SET.replace('/', '-')}-{key}.npy"
     if (table := _cached(path, len(clips))) is not None:
         return table
-    background = _Background(data, keep_noise) if condition.snr_db else None
-    salt = zlib.crc32(repr(condition).encode())
-    jobs = [
-        _Job(
-            clip.path,
-            condition,
-            (seed, salt, zlib.crc32(clip.file.encode())),
-            encoder,
-        )
-        for clip in clips
-    ]
+    work = partial(_features, Hearing(data, keep_noise, condition, seed), encoder)
     rows: list[npt.NDArray[np.float32]] = []
-    for row in _map(jobs, background, workers):
+    for row in _map(work, clips, workers):
         rows.append(row)
-        progress("features", len(rows) / len(jobs))
+        progress("features", len(rows) / len(clips))
     table = np.stack(rows)
     part = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
     try:
@@ -138,14 +109,19 @@ def clip_features(pcm: Pcm, encoder: Path | None = None) -> npt.NDArray[np.float
             last count.
         encoder: As in :func:`feature_table`.
     """
-    short = int(MIN_SECONDS * RATE) - len(pcm)
-    window = np.pad(pcm, (0, short)) if short > 0 else pcm[-int(MAX_SECONDS * RATE) :]
+    window = end_of(pcm)
     prosody = extract(window)
     if encoder is None:
         return prosody
     feeds = {MEL: log_mel(window)[np.newaxis]}
     (embedding,) = _session(encoder).run([EMBEDDING_OUTPUT], feeds)
     return np.concatenate([prosody, embedding[0]]).astype(np.float32)
+
+
+def end_of(pcm: Pcm) -> Pcm:
+    """What counts of a clip at 8 kHz: its end, at most :data:`MAX_SECONDS`, padded if short."""
+    short = int(MIN_SECONDS * RATE) - len(pcm)
+    return np.pad(pcm, (0, short)) if short > 0 else pcm[-int(MAX_SECONDS * RATE) :]
 
 
 @lru_cache(maxsize=1)
@@ -155,28 +131,18 @@ def _session(encoder: Path) -> Any:
 
 
 def _map(
-    jobs: Sequence[_Job], background: _Background | None, workers: int
+    work: Callable[[Clip], npt.NDArray[np.float32]], clips: Sequence[Clip], workers: int
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Features of the jobs in their order."""
-    work = partial(_run, background)
+    """Features of the clips in their order."""
     if workers == 1:
-        yield from map(work, jobs)
+        yield from map(work, clips)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(work, jobs, chunksize=_CHUNK)
+        yield from pool.map(work, clips, chunksize=_CHUNK)
 
 
-def _run(background: _Background | None, job: _Job) -> npt.NDArray[np.float32]:
-    rng = np.random.default_rng(job.seed)
-    noises = _noises(background) if background is not None else ()
-    heard = degrade(read_clip(job.path), job.condition, rng, noises)
-    return clip_features(heard, job.encoder)
-
-
-@lru_cache(maxsize=1)
-def _noises(background: _Background) -> tuple[Pcm, ...]:
-    """The noises, read once by each worker: smaller to name than to send."""
-    return tuple(read_noises(background.data, background.keep))
+def _features(hearing: Hearing, encoder: Path | None, clip: Clip) -> npt.NDArray[np.float32]:
+    return clip_features(hearing.of(clip), encoder)
 
 
 def _cached(path: Path, rows: int) -> npt.NDArray[np.float32] | None:

@@ -168,7 +168,7 @@ def keep_rows(path: Path, numbers: Floats, abstained: Strings) -> None:
         with part.open("wb") as file:
             np.savez(file, numbers=numbers, abstained=abstained)
 
-    _replace(path, write)
+    keep_file(path, write)
 
 
 def kept_json(path: Path) -> Any:
@@ -186,11 +186,15 @@ def keep_json(path: Path, value: Any) -> None:
         OutputError: it cannot be written.
     """
     text = json.dumps(value, ensure_ascii=False)
-    _replace(path, lambda part: part.write_text(text, encoding="utf-8"))
+    keep_file(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the file and rename, so that an interruption leaves nothing half-written."""
+def keep_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the file and rename, so that an interruption leaves nothing half-written.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

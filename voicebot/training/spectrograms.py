@@ -8,26 +8,23 @@ the bands above 4 kHz, which stand at the floor on any telephone, are dropped.
 
 from __future__ import annotations
 
-import os
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.emotion.frames import RATE
 from voicebot.emotion.logmel import log_mel
-from voicebot.errors import OutputError
 from voicebot.events import Pcm
-from voicebot.training.augmentation import Condition, degrade
-from voicebot.training.feature_cache import MAX_SECONDS, MIN_SECONDS
-from voicebot.training.score_cache import digest_of, spread_over
-from voicebot.training.speech_corpora import Clip, read_clip, read_noises
+from voicebot.training.augmentation import Condition
+from voicebot.training.feature_cache import MAX_SECONDS, MIN_SECONDS, end_of
+from voicebot.training.hearing import Hearing
+from voicebot.training.score_cache import digest_of, keep_file, spread_over
+from voicebot.training.speech_corpora import Clip
 
 HEARD_BANDS: Final = 63
 """Mel bands that reach below 4 kHz."""
@@ -71,9 +68,7 @@ def spectrogram(pcm: Pcm) -> Floats:
     Returns:
         Shape ``(steps, HEARD_BANDS)``, at most :data:`MAX_STEPS` of 20 ms.
     """
-    short = int(MIN_SECONDS * RATE) - len(pcm)
-    window = np.pad(pcm, (0, short)) if short > 0 else pcm[-int(MAX_SECONDS * RATE) :]
-    frames = log_mel(window)[:HEARD_BANDS].T
+    frames = log_mel(end_of(pcm))[:HEARD_BANDS].T
     whole = frames[: len(frames) // POOLED * POOLED]
     steps = whole.reshape(-1, POOLED, HEARD_BANDS).mean(axis=1)
     return np.asarray(steps[-MAX_STEPS:], dtype=np.float32)
@@ -110,38 +105,20 @@ def spectrograms(
     if (kept := _kept(path, len(clips))) is not None:
         progress(1.0)
         return kept
-    salt = zlib.crc32(repr(condition).encode())
-    names = [n.name for n in _noise_files(data) if keep_noise(n.name)] if condition.snr_db else []
-    work = partial(_heard, condition, data, tuple(names))
-    jobs = [(clip.path, (seed, salt, zlib.crc32(clip.file.encode()))) for clip in clips]
+    work = partial(_heard, Hearing(data, keep_noise, condition, seed))
     rows: list[npt.NDArray[np.float16]] = []
     with spread_over(workers) as spread:
-        for row in spread(work, jobs):
+        for row in spread(work, clips):
             rows.append(row)
-            progress(len(rows) / len(jobs))
+            progress(len(rows) / len(clips))
     starts = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
     found = Spectrograms(np.concatenate(rows), starts)
     _keep(path, found)
     return found
 
 
-def _heard(
-    condition: Condition, data: Path, noises: tuple[str, ...], job: tuple[Path, tuple[int, ...]]
-) -> npt.NDArray[np.float16]:
-    path, seed = job
-    background = _noises(data, noises) if noises else ()
-    pcm = degrade(read_clip(path), condition, np.random.default_rng(seed), background)
-    return spectrogram(pcm).astype(np.float16)
-
-
-@lru_cache(maxsize=1)
-def _noises(data: Path, names: tuple[str, ...]) -> tuple[Pcm, ...]:
-    """The noises, read once by each worker."""
-    return tuple(read_noises(data, lambda name: name in names))
-
-
-def _noise_files(data: Path) -> list[Path]:
-    return sorted((data / "noise").glob("*.ogg"))
+def _heard(hearing: Hearing, clip: Clip) -> npt.NDArray[np.float16]:
+    return spectrogram(hearing.of(clip)).astype(np.float16)
 
 
 def _key(data: Path, clips: Sequence[Clip], condition: Condition, seed: int) -> str:
@@ -150,11 +127,10 @@ def _key(data: Path, clips: Sequence[Clip], condition: Condition, seed: int) -> 
         [Path(__file__)],
         (
             "voicebot.emotion.logmel",
-            "voicebot.training.augmentation",
-            "voicebot.training.speech_corpora",
+            "voicebot.training.hearing",
         ),
         [(clip.file, clip.path.stat().st_size) for clip in clips],
-        [(noise.name, noise.stat().st_size) for noise in _noise_files(data)],
+        [(noise.name, noise.stat().st_size) for noise in sorted((data / "noise").glob("*.ogg"))],
         (condition, seed, MIN_SECONDS, MAX_SECONDS),
     )
 
@@ -171,13 +147,8 @@ def _kept(path: Path, count: int) -> Spectrograms | None:
 
 
 def _keep(path: Path, found: Spectrograms) -> None:
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def write(part: Path) -> None:
         with part.open("wb") as file:
             np.savez(file, steps=found.steps, starts=found.starts)
-        part.replace(path)
-    except OSError as err:
-        raise OutputError(
-            f"{path}: {err.strerror or err}", "free some space or choose another --cache"
-        ) from err
+
+    keep_file(path, write)
