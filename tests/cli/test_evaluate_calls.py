@@ -59,3 +59,17 @@ def test_outputs_are_looked_at_before_the_calls(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="absent"):
         write_json(tmp_path / "absent" / "f.json", {})
+
+
+def test_on_a_line_of_their_own_callers_are_compared_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers = [call([-3.2 + 0.05 * n] * 20, speaker=f"x:{n}") for n in range(12)]
+    angry = [call([0.2] * 12, Kind.ANGRY_FROM_START, speaker=f"x:a{n}") for n in range(3)]
+    monkeypatch.setattr("voicebot.calls.gather.gather", lambda *_: [*callers, *angry])
+    found = []
+    for own_line in (False, True):
+        command(count=20, workers=1, own_line=own_line, out=tmp_path / "f.json")
+        figures = json.loads((tmp_path / "f.json").read_text())["voice"]["groups"]["all"]
+        found.append(figures["detected"])
+    assert found == [0, 3]
