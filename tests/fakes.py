@@ -98,12 +98,17 @@ class ScriptedLease:
 
 
 class AmplitudeModel:
-    """A peak of 1000 is a logit of -3, one of 4000 and more is +3; below 100 it abstains."""
+    """A peak of 1000 is a logit of -3, one of 4000 and more is +3.
 
-    def score(self, pcm: Pcm, rate: int, speech_seconds: float) -> AcousticReading:
+    Below 100 it abstains, and so it does where more than a tenth is concealed.
+    """
+
+    def score(
+        self, pcm: Pcm, rate: int, speech_seconds: float, concealed: float = 0.0
+    ) -> AcousticReading:
         peak = int(np.abs(pcm.astype(np.int32)).max(initial=0))
-        if peak < 100:
-            return AcousticReading(None, "silent", 0.0)
+        if peak < 100 or concealed > 0.1:
+            return AcousticReading(None, "silent" if peak < 100 else "concealed", 0.0)
         logit = float(np.interp(peak, [1000, 4000], [-3.0, 3.0]))
         return AcousticReading(EmotionScore(EVEN, logit), None, 30.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -27,6 +28,7 @@ from voicebot.events import (
     Alert,
     CallEnded,
     CallStarted,
+    Digit,
     Emotion,
     EscalationState,
     Event,
@@ -192,6 +194,35 @@ def test_abstentions_are_counted_and_no_score_is_made_up() -> None:
     assert not of(events, Emotion)
     assert not of(events, Evidence)
     assert of(events, CallEnded)[0].abstained == {"acoustic_silent": 1}
+
+
+@pytest.mark.parametrize(("lost", "scored"), [(0.05, True), (0.15, False)])
+def test_speech_that_was_largely_concealed_is_not_scored(lost: float, scored: bool) -> None:
+    heard = blocks(caller=audio(speech(ANGRY)))
+    gappy = [
+        {
+            leg: replace(frame, concealed=((frame.start, frame.start + lost * 0.1),))
+            for leg, frame in block.items()
+        }
+        for block in heard
+    ]
+    events = run(ScriptedEngine(["one two three four five"]), gappy)
+    assert bool(of(events, Emotion)) is scored
+    assert of(events, Final), "its words are there all the same"
+    assert of(events, CallEnded)[0].abstained == ({} if scored else {"acoustic_concealed": 1})
+
+
+def test_what_the_line_says_is_in_the_record_until_the_end() -> None:
+    def press(call: Call) -> None:
+        call.tell(Digit(call_id=call.id, leg=Leg.CALLER, t=call.t, digit="5", seconds=0.1))
+
+    events = run(ScriptedEngine([]), blocks(caller=audio([Say(1.0)])), during=press)
+    (digit,) = of(events, Digit)
+    assert digit.t == pytest.approx(1.0)
+    call = Call(started(Leg.CALLER), stages(None, Leg.CALLER), events.append)
+    call.end("hangup")
+    press(call)
+    assert len(of(events, Digit)) == 1, "nothing follows the end"
 
 
 def test_the_end_of_the_audio_closes_what_is_being_said() -> None:

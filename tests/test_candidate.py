@@ -28,7 +28,9 @@ class Fixed:
     def __init__(self, logit: float) -> None:
         self.logit = logit
 
-    def score(self, pcm: Pcm, rate: int, speech_seconds: float) -> AcousticReading:
+    def score(
+        self, pcm: Pcm, rate: int, speech_seconds: float, concealed: float = 0.0
+    ) -> AcousticReading:
         return AcousticReading(EmotionScore(EVEN, self.logit), None, 30.0)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from voicebot.audio.concealment import ConcealedAudio
 from voicebot.candidate import Heard
 from voicebot.emotion.listener import CallerEmotion, Reading
 from voicebot.emotion.windows import RunningWindow
@@ -45,6 +46,8 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
 """s; how often time alone is looked at while the caller says nothing."""
+LONGEST_SECONDS = 70.0
+"""s; the longest utterance that can be configured, with its pauses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,12 @@ class Stages:
     """tries candidates on what the caller says; None where there are none"""
 
 
-class _LegState:
+class _Leg:
     """The utterance that one leg is in, and what was counted so far."""
 
     def __init__(self, endpointer: Endpointer) -> None:
         self.endpointer = endpointer
+        self.concealed = ConcealedAudio(LONGEST_SECONDS)
         self.lease: UtteranceRecognizer | None = None
         self.window: RunningWindow | None = None
         """of the caller's utterance that is going on; None while the leg is quiet"""
@@ -90,7 +94,7 @@ class Call:
         self._id = started.call_id
         self._stages = stages
         self._emit = emit
-        self._legs = {leg: _LegState(e) for leg, e in stages.endpointers.items()}
+        self._legs = {leg: _Leg(e) for leg, e in stages.endpointers.items()}
         self._escalation = Escalation(
             started.call_id, stages.escalation, stages.emotion.params.baseline
         )
@@ -100,15 +104,31 @@ class Call:
         self._next_look = 0.0
         self._ended = False
 
+    @property
+    def id(self) -> str:
+        """Of the call, as in its events."""
+        return self._id
+
+    @property
+    def t(self) -> float:
+        """Audio clock, in seconds."""
+        return self._t
+
     def start(self) -> None:
         """Announce the call."""
         self._emit(self._started)
+
+    def tell(self, event: Event) -> None:
+        """Put into the record what the line says, between two blocks; nothing after the end."""
+        if not self._ended:
+            self._emit(event)
 
     def push(self, block: Mapping[Leg, Frame]) -> None:
         """Take one block of audio of every leg, in step on the audio clock."""
         happenings: list[tuple[Leg, Endpoint]] = []
         for leg, frame in block.items():
             self._t = max(self._t, frame.end)
+            self._legs[leg].concealed.add(frame.concealed, frame.end)
             happenings += ((leg, h) for h in self._legs[leg].endpointer.push(frame))
         # The legs' frames end at different times within a block; the record keeps to the clock.
         for leg, happening in sorted(happenings, key=lambda pair: pair[1].t):
@@ -168,7 +188,7 @@ class Call:
             case Closed():
                 self._closed(leg, state, happening)
 
-    def _opened(self, leg: Leg, state: _LegState, opened: Opened) -> None:
+    def _opened(self, leg: Leg, state: _Leg, opened: Opened) -> None:
         state.utterance += 1
         state.start = opened.start
         if self._stages.speech:
@@ -188,7 +208,7 @@ class Call:
         )  # fmt: skip
         self._heard(leg, state, opened.pcm, opened.t)
 
-    def _heard(self, leg: Leg, state: _LegState, pcm: Pcm, t: float) -> None:
+    def _heard(self, leg: Leg, state: _Leg, pcm: Pcm, t: float) -> None:
         """Audio of an utterance that goes on."""
         speech = self._stages.speech
         if state.lease and speech and (guess := state.lease.accept(pcm)):
@@ -202,12 +222,14 @@ class Call:
         if window is None:
             return
         seconds = len(window) / self._started.rate
-        reading = self._stages.emotion.running(window, self._started.rate, seconds)
+        reading = self._stages.emotion.running(
+            window, self._started.rate, seconds, state.concealed.share(t - seconds, t)
+        )
         if fused := reading.fused:
             self._tell_emotion(state, reading, fused.score, t - seconds, t, t, settled=False)
             self._emit(self._escalation.provisional(fused, state.start, t, t - state.start))
 
-    def _closed(self, leg: Leg, state: _LegState, closed: Closed) -> None:
+    def _closed(self, leg: Leg, state: _Leg, closed: Closed) -> None:
         """An utterance is over: settle its text, its emotion, the evidence and what follows."""
         state.speech_seconds += closed.speech_seconds
         state.window = None
@@ -219,7 +241,7 @@ class Call:
             for event in self._escalation.decide(hits, closed.t, anger):
                 self._act(event)
 
-    def _settle_text(self, leg: Leg, state: _LegState, closed: Closed) -> Final | None:
+    def _settle_text(self, leg: Leg, state: _Leg, closed: Closed) -> Final | None:
         """The final text, re-read by the second pass if there is one."""
         if self._stages.speech is None:
             return None
@@ -242,16 +264,16 @@ class Call:
 
     # ------------------------------------------------------------ emotion and escalation
 
-    def _settle_emotion(
-        self, state: _LegState, closed: Closed, final: Final | None
-    ) -> float | None:
+    def _settle_emotion(self, state: _Leg, closed: Closed, final: Final | None) -> float | None:
         """Score the caller's finished utterance; return its anger, None if the models abstain."""
         reading = self._stages.emotion.settled(
-            closed.pcm, self._started.rate, closed.speech_seconds, final
-        )
+            closed.pcm, self._started.rate, closed.speech_seconds, final,
+            concealed := state.concealed.share(closed.start, closed.end),
+        )  # fmt: skip
         self._abstained.update(reading.abstained)
         if self._stages.shadow:
-            self._stages.shadow.settled(Heard(closed, self._started.rate, final, reading))
+            heard = Heard(closed, self._started.rate, final, reading, concealed)
+            self._stages.shadow.settled(heard)
         fused = reading.fused
         if fused is None:
             return None
@@ -266,7 +288,7 @@ class Call:
 
     def _tell_emotion(
         self,
-        state: _LegState,
+        state: _Leg,
         reading: Reading,
         score: EmotionScore,
         start: float,

@@ -36,6 +36,8 @@ class Heard:
     final: FinalText | None
     reading: Reading
     """what the active models said"""
+    concealed: float = 0.0
+    """0-1, share of it that was made up for lost packets"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ class Candidate:
         if self._voice is not None:
             listener = CallerEmotion(self._voice, None, self._emotion)
             rival = voice.score if voice else None
-            voice = listener.settled(heard.closed.pcm, heard.rate, speech, None).voice
+            voice = listener.settled(
+                heard.closed.pcm, heard.rate, speech, None, heard.concealed
+            ).voice
             own = voice.score if voice else None
         elif self._text is not None and said is not None and said.text:
             rival = words

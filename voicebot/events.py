@@ -31,6 +31,9 @@ from voicebot.plain import from_plain, to_plain
 Pcm = npt.NDArray[np.int16]
 """Mono linear PCM, shape ``(samples,)``, dtype int16."""
 
+Span = tuple[float, float]
+"""Start and end, in seconds on the audio clock."""
+
 Probabilities = Mapping[str, float]
 """Emotion name (see :data:`EMOTIONS`) to probability, 0-1, summing to one."""
 
@@ -56,6 +59,16 @@ class EscalationState(StrEnum):
     COOLING = "COOLING"
 
 
+class LegState(StrEnum):
+    """How the audio of a leg comes from the phone line."""
+
+    LIVE = "live"
+    HELD = "held"
+    """on hold: silence is as it should be"""
+    SILENT = "silent"
+    """nothing has come for a while, and nobody said why"""
+
+
 class Severity(StrEnum):
     """How urgent an alert is, least first."""
 
@@ -77,6 +90,8 @@ class Frame:
     """Hz"""
     start: float
     """s, audio clock"""
+    concealed: tuple[Span, ...] = ()
+    """what of it was made up for audio that never came, in order"""
 
     @property
     def end(self) -> float:
@@ -308,10 +323,47 @@ class Action(Event):
 
     type: ClassVar[str] = "action"
     action: str
-    """``soothe``, ``notify``, ``webhook``"""
+    """``soothe``, ``notify``, ``webhook``, ``prompt``"""
     detail: str
     """what was said to whom, or where it was sent"""
     alert_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digit(Event):
+    """Somebody pressed a key of the telephone (DTMF)."""
+
+    type: ClassVar[str] = "digit"
+    digit: str
+    """``0``-``9``, ``*``, ``#``, ``A``-``D``"""
+    seconds: float
+    """s that the key was held"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineState(Event):
+    """The audio of a leg stopped coming, or came back."""
+
+    type: ClassVar[str] = "line"
+    state: LegState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(Event):
+    """One step of handing the caller over to a human agent."""
+
+    type: ClassVar[str] = "transfer"
+    alert_id: str
+    target: str
+    attempt: int
+    """from 1, over all targets"""
+    result: str
+    """``started``; then ``done``, ``busy``, ``declined``, ``no_answer``, ``unreachable``,
+    ``timeout``, ``unsupported`` or ``gone``"""
+    detail: str
+    """what the peer said, such as ``486 Busy Here``"""
+    seconds: float
+    """s since this attempt was started, by the wall clock"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +374,8 @@ class CallEnded(Event):
     duration: float
     """s of audio"""
     reason: str
-    """``end_of_audio``, ``interrupted``, ``device_lost``, ``audio_error``"""
+    """``end_of_audio``, ``interrupted``, ``device_lost``, ``audio_error``; of a live call
+    ``hangup``, ``transferred``, ``dead_line``, ``line_lost``, ``operator``, ``shutdown``, ..."""
     speech_seconds: Mapping[str, float]
     """s of speech by leg"""
     utterances: int
@@ -335,7 +388,7 @@ class CallEnded(Event):
 
 AnyEvent = (
     CallStarted | UtteranceStarted | Partial | Final | Emotion | Evidence | State | Alert | Action
-    | CallEnded
+    | Digit | LineState | Transfer | CallEnded
 )  # fmt: skip
 EVENT_TYPES: typing.Final[dict[str, type[Event]]] = {
     cls.type: cls for cls in typing.get_args(AnyEvent)

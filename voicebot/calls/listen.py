@@ -191,8 +191,15 @@ class _NotingEmotion(CallerEmotion):
         self.heard: list[tuple[Reading, float]] = []
         """reading, and the recogniser's confidence in its words"""
 
-    def settled(self, pcm: Pcm, rate: int, speech_seconds: float, final: Final | None) -> Reading:
-        reading = super().settled(pcm, rate, speech_seconds, final)
+    def settled(
+        self,
+        pcm: Pcm,
+        rate: int,
+        speech_seconds: float,
+        final: Final | None,
+        concealed: float = 0.0,
+    ) -> Reading:
+        reading = super().settled(pcm, rate, speech_seconds, final, concealed)
         self.heard.append((reading, final.confidence if final else 0.0))
         return reading
 

@@ -7,11 +7,14 @@ from voicebot.events import (
     Alert,
     CallEnded,
     CallStarted,
+    Digit,
     Emotion,
     Event,
     Evidence,
     Final,
+    LineState,
     State,
+    Transfer,
 )
 
 
@@ -63,6 +66,14 @@ def lines(event: Event) -> list[str]:
             ]
         case Action():
             return [f"{at} action {event.action}: {event.detail}"]
+        case Digit():
+            return [f"{at} {event.leg or '':<6} pressed {event.digit}"]
+        case LineState():
+            return [f"{at} {event.leg or '':<6} line {event.state.value}"]
+        case Transfer():
+            how = f" ({event.detail})" if event.detail else ""
+            after = "" if event.result == "started" else f" after {event.seconds:.1f} s"
+            return [f"{at} transfer {event.attempt} to {event.target}: {event.result}{how}{after}"]
         case CallEnded():
             spoken = ", ".join(f"{leg} {s:.0f} s" for leg, s in event.speech_seconds.items())
             return [

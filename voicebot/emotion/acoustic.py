@@ -51,6 +51,10 @@ class AcousticParams(Params):
         0.1, "A window with a larger share of samples at the peak is not scored: a clipped wave "
         "sounds harsh whatever the mood.", gt=0.0, le=1.0,
     )  # fmt: skip
+    max_concealed_share: float = key(
+        0.1, "A window with a larger share of audio that was made up for lost packets is not "
+        "scored: it is a voice that never was.", ge=0.0, le=1.0,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class AcousticReading:
     score: EmotionScore | None
     """None if it abstained"""
     abstained: str | None
-    """``too_short``, ``silent``, ``low_snr``, ``clipped``; None if there is a score"""
+    """``too_short``, ``silent``, ``low_snr``, ``clipped``, ``concealed``; None with a score"""
     snr_db: float
     """dB, estimated; -10 to 40"""
 
@@ -95,15 +99,20 @@ class AcousticModel:
         )
         return cls(model, params or AcousticParams())
 
-    def score(self, pcm: Pcm, rate: int, speech_seconds: float) -> AcousticReading:
+    def score(
+        self, pcm: Pcm, rate: int, speech_seconds: float, concealed: float = 0.0
+    ) -> AcousticReading:
         """Score a window of one speaker.
 
         Args:
             pcm: Mono samples.
             rate: Hz; brought to 8 kHz in one piece.
             speech_seconds: Seconds of speech in the window, as the voice activity detector says.
+            concealed: Share of the window that was made up for lost packets, 0-1.
         """
         p = self._params
+        if concealed > p.max_concealed_share:
+            return AcousticReading(None, "concealed", MIN_DB)
         x = resample(pcm[-round(p.max_window_seconds * rate) :], rate, RATE)
         shortest = round(p.min_speech_seconds * RATE)
         if speech_seconds < p.min_speech_seconds or len(x) < shortest:

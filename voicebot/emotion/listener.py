@@ -98,13 +98,22 @@ class CallerEmotion:
         following._latest = latest
         return following
 
-    def running(self, window: Pcm, rate: int, speech_seconds: float) -> Reading:
+    def running(
+        self, window: Pcm, rate: int, speech_seconds: float, concealed: float = 0.0
+    ) -> Reading:
         """Score a window of an utterance that goes on: by the voice alone."""
         models = self._utterance = self._utterance or self._latest()
-        heard = _hear(models.acoustic, [window], rate, speech_seconds)
+        heard = _hear(models.acoustic, [window], rate, speech_seconds, concealed)
         return self._fused(models, heard, None, speech_seconds)
 
-    def settled(self, pcm: Pcm, rate: int, speech_seconds: float, final: Final | None) -> Reading:
+    def settled(
+        self,
+        pcm: Pcm,
+        rate: int,
+        speech_seconds: float,
+        final: Final | None,
+        concealed: float = 0.0,
+    ) -> Reading:
         """Score a finished utterance by voice and words.
 
         Args:
@@ -112,10 +121,11 @@ class CallerEmotion:
             rate: Hz.
             speech_seconds: Seconds of speech in it.
             final: Its text, or None where nothing is transcribed.
+            concealed: Share of it that was made up for lost packets, 0-1.
         """
         models, self._utterance = self._utterance or self._latest(), None
         cut = pieces(pcm, rate, self.params.windows)
-        heard = _hear(models.acoustic, cut, rate, speech_seconds)
+        heard = _hear(models.acoustic, cut, rate, speech_seconds, concealed)
         return self._fused(models, heard, final, speech_seconds)
 
     def _fused(
@@ -165,12 +175,16 @@ def combine(
 
 
 def _hear(
-    acoustic: AcousticModel | None, cut: Sequence[Pcm], rate: int, speech_seconds: float
+    acoustic: AcousticModel | None,
+    cut: Sequence[Pcm],
+    rate: int,
+    speech_seconds: float,
+    concealed: float,
 ) -> AcousticReading | None:
     """The acoustic reading of one or more pieces, averaged over those that have a score."""
     if acoustic is None:
         return None
-    readings = [acoustic.score(p, rate, speech_seconds / len(cut)) for p in cut]
+    readings = [acoustic.score(p, rate, speech_seconds / len(cut), concealed) for p in cut]
     heard = [(r.score, r.snr_db) for r in readings if r.score is not None]
     if not heard or len(readings) == 1:
         return readings[0]
