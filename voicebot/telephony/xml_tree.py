@@ -20,6 +20,8 @@ MAX_ELEMENTS: Final = 4000
 MAX_DEPTH: Final = 32
 MAX_TEXT: Final = 256
 """characters of an attribute or text that is handed out; what is longer is cut"""
+_ENCODINGS: Final = ("utf-8", "utf8", "utf-16", "us-ascii", "ascii", "iso-8859-1")
+"""Python would try all of its codecs"""
 
 
 class XmlError(ValueError):
@@ -98,6 +100,11 @@ def _refuse(*_: object) -> None:
     raise XmlError("a document type declaration")
 
 
+def _declared(_: str, encoding: str | None, __: int) -> None:
+    if encoding is not None and encoding.lower() not in _ENCODINGS:
+        raise XmlError("an encoding that is not expected")
+
+
 def parse_xml(document: bytes, namespaces: Collection[str]) -> Element:
     """Parse XML that has no document type, and so no entities of its own.
 
@@ -116,6 +123,7 @@ def parse_xml(document: bytes, namespaces: Collection[str]) -> Element:
     builder = _Builder(namespaces)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
+    parser.XmlDeclHandler = _declared
     parser.StartDoctypeDeclHandler = _refuse
     parser.EntityDeclHandler = _refuse
     parser.StartElementHandler = builder.start
