@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from voicebot.errors import VoicebotError
 
@@ -146,7 +147,15 @@ class Media:
         return self.kind == "audio" and self.port > 0 and self.protocol in PROTOCOLS
 
 
-PROTOCOLS = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
+PROTOCOLS: Final = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
+"""profiles that can be answered"""
+SUITES: Final = {
+    "AES_CM_128_HMAC_SHA1_80": 30,
+    "AES_CM_128_HMAC_SHA1_32": 30,
+    "AEAD_AES_128_GCM": 28,
+    "AEAD_AES_256_GCM": 44,
+}
+"""suites that can be used, best known first, and octets of their key and salt (RFC 4568, 7714)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +212,11 @@ class Negotiated:
     receives: tuple[Codec, ...]
     """all that the peer may send, ``codec`` first"""
     dtmf: Codec | None
-    """telephone-event; None if it was not offered"""
-    comfort_noise: int | None
-    """payload type of comfort noise, RFC 3389"""
+    """telephone-event as we send it; None if it was not offered"""
+    dtmf_heard: tuple[int, ...]
+    """payload types of telephone-event that the peer may send"""
+    comfort_noise: int
+    """payload type of comfort noise, RFC 3389; it is never asked for, but always understood"""
     host: str
     """where to send"""
     port: int
@@ -239,5 +250,8 @@ class OurOffer:
     text: str
     media: tuple[LocalMedia, ...]
     abilities: Abilities
-    codecs: tuple[Codec, ...]
-    dtmf: Codec
+    codecs: tuple[tuple[Codec, ...], ...]
+    """of each m-line, telephone-event among them"""
+    protocols: tuple[str, ...]
+    crypto: tuple[tuple[Crypto, ...], ...]
+    """of each m-line; empty where nothing is encrypted"""
