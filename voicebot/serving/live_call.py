@@ -114,8 +114,11 @@ class LiveCall:
         self._heard, self._gone = heard, gone
         self._assembler = BlockAssembler(offer.legs, offer.rate, now)
         self.view = CallView(legs={leg: LegView(last_audio=now) for leg in offer.legs})
+        self.on_ending: Callable[[str], None] = lambda reason: None
+        """told the reason of the end while the record is still open"""
         self._ended: str | None = None
         self._broken = False
+        self._closing: asyncio.Task[None] | None = None
         self._call = make(self._emit)
         self._submit(self._call.start)
 
@@ -154,6 +157,7 @@ class LiveCall:
         """Take the end; see :meth:`voicebot.telephony.line.Ear.ended`."""
         if self._ended is not None:
             return
+        self.on_ending(reason)
         self._ended = reason
         for block in self._assembler.rest():
             self._submit(partial(self._work, block, self._loop.time()))
@@ -181,7 +185,6 @@ class LiveCall:
         if self._ended is not None:
             return None
         self._pump(now)
-        quiet = 0.0
         for leg, view in self.view.legs.items():
             if view.state is LegState.HELD:
                 view.last_audio = now
@@ -232,13 +235,15 @@ class LiveCall:
 
     def _failed(self) -> None:
         """The stages failed: the caller must not be left with a deaf line."""
-        ending = self._ended is not None
         self._ended = self._ended or "internal_error"
-        task = self._loop.create_task(self.line.hang_up("internal_error"))
-        # The task is kept alive by its own callback; the call is gone when the line is down.
-        task.add_done_callback(lambda done: self._gone(self) if not ending else None)
-        if ending:
-            self._gone(self)
+        self._closing = self._loop.create_task(self._close_line())
+
+    async def _close_line(self) -> None:
+        try:
+            await self.line.hang_up("internal_error")
+        except Exception as err:  # of a gateway: the call is to be forgotten all the same
+            log.exception("hang_up_failed", call_id=self.id, error=type(err).__name__)
+        self._gone(self)
 
     def _finish(self) -> None:
         self._call.end(self._ended or "hangup")

@@ -14,10 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from voicebot.errors import VoicebotError
 from voicebot.events import Leg, Pcm
+
+
+TRANSFERRED: Final = "transferred"
+"""reason of :meth:`Ear.ended` when the caller talks to the target of a transfer now"""
 
 
 class LineError(VoicebotError):
