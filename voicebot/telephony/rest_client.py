@@ -1,0 +1,70 @@
+"""Requests to a telephony provider's API: bounded in time, and failures have a type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from voicebot.telephony.line import Transferred, TransferResult
+
+_REACHED = {404: TransferResult.GONE, 409: TransferResult.GONE}
+
+
+class RestError(Exception):
+    """A request failed.
+
+    Args:
+        result: What that means for a transfer.
+        detail: For people; holds no secret and no number.
+    """
+
+    def __init__(self, result: TransferResult, detail: str) -> None:
+        super().__init__(detail)
+        self.result = result
+        self.detail = detail
+
+    @property
+    def transferred(self) -> Transferred:
+        """As the end of a transfer."""
+        return Transferred(self.result, self.detail)
+
+
+async def request(
+    client: httpx.AsyncClient, method: str, url: str, **options: Any
+) -> httpx.Response:
+    """Make a request.
+
+    Args:
+        client: Has the timeout and the credentials.
+        method: ``GET``, ``POST``, ``PUT``.
+        url: In full.
+        **options: As for :meth:`httpx.AsyncClient.request`.
+
+    Raises:
+        RestError: GONE for 404 and 409 (the call is over), DECLINED for other 4xx (wrong
+            credentials, a target that is refused), UNREACHABLE for anything else.
+    """
+    try:
+        response = await client.request(method, url, **options)
+    except (httpx.HTTPError, httpx.InvalidURL) as err:
+        detail = f"{httpx.URL(url).host}: {type(err).__name__}"
+        raise RestError(TransferResult.UNREACHABLE, detail) from None
+    if response.is_success:
+        return response
+    status = response.status_code
+    result = TransferResult.DECLINED if 400 <= status < 500 else TransferResult.UNREACHABLE
+    detail = f"HTTP {status} {response.reason_phrase}"
+    raise RestError(_REACHED.get(status, result), detail)
+
+
+def json_of(response: httpx.Response) -> Any:
+    """The body as JSON.
+
+    Raises:
+        RestError: it is none.
+    """
+    try:
+        return response.json()
+    except ValueError:
+        raise RestError(TransferResult.UNREACHABLE, "an answer that is not JSON") from None
