@@ -16,6 +16,8 @@ _EVENT: Final = struct.Struct(">BBH")
 _END: Final = 0x80
 _LONGEST_MS: Final = 30000
 """an update that claims more is nonsense"""
+_LATEST: Final = 10
+"""s; timestamps further back are of a peer that began anew"""
 
 
 class DtmfReceiver:
@@ -31,14 +33,15 @@ class DtmfReceiver:
         self._timeout = timeout
         self._event = -1
         """number of the running event, -1 if none"""
-        self._timestamp = -1
+        self._ssrc = -1
+        self._timestamp = 0
+        """of the running event, or of the last one"""
+        self._units = 0
+        self._before = 0.0
+        """s; of earlier segments"""
         self._duration = 0.0
-        self._extra = 0.0
-        self._last_units = 0
+        """s"""
         self._heard = 0.0
-        self._ended: tuple[int, int] | None = None
-        """stream and timestamp of the last event that ended: its end is sent several times"""
-        self._ssrc = 0
 
     @property
     def deadline(self) -> float | None:
@@ -65,58 +68,50 @@ class DtmfReceiver:
             return True  # flash and tones are no digits
         if units * 1000 > _LONGEST_MS * clock:
             return False
-        if (ssrc, timestamp) == self._ended:
+        if self._is_late(ssrc, timestamp, clock):
             return True
-        if self._event >= 0 and (event, ssrc) == (self._event, self._ssrc):
-            ahead = (timestamp - self._timestamp) & 0xFFFFFFFF
-            if ahead >= 0x80000000:
-                return True  # late, of an event before this one
-            # A key that is held for longer than 16 bits can say goes on in a new segment
-            # (section 2.5.1.3), which begins where the last ended at its greatest duration.
-            if ahead and self._last_units >= 0xFFFF - clock // 5 and ahead <= 0xFFFF:
-                self._extra += ahead / clock
-                self._timestamp = timestamp
-                self._last_units = 0
-        if self._event >= 0 and (event, ssrc, timestamp) != (
-            self._event,
-            self._ssrc,
-            self._timestamp,
-        ):
-            if ssrc == self._ssrc and (timestamp - self._timestamp) & 0xFFFFFFFF >= 0x80000000:
-                return True
-            self._finish()
-        elif (
-            self._event < 0
-            and self._ended is not None
-            and ssrc == self._ended[0]
-            and (timestamp - self._ended[1]) & 0xFFFFFFFF >= 0x80000000
-        ):
-            return True  # late, of an event before the last
-        if self._event < 0:
-            self._event, self._ssrc, self._timestamp = event, ssrc, timestamp
-            self._duration = self._extra = 0.0
-            self._last_units = 0
+        if (event, ssrc, timestamp) != (self._event, self._ssrc, self._timestamp):
+            if self._goes_on(event, ssrc, timestamp, clock):
+                self._before += ((timestamp - self._timestamp) & 0xFFFFFFFF) / clock
+            else:
+                self.flush()
+                self._before = self._duration = 0.0
+            self._event, self._ssrc, self._timestamp, self._units = event, ssrc, timestamp, 0
         self._heard = now
-        self._last_units = max(self._last_units, units)
-        self._duration = max(self._duration, self._extra + units / clock)
+        self._units = max(self._units, units)
+        self._duration = max(self._duration, self._before + units / clock)
         if flags & _END:
-            self._finish()
+            self.flush()
         return True
 
     def tick(self, now: float) -> None:
         """End a digit whose end packets were all lost."""
         if self._event >= 0 and now >= self._heard + self._timeout:
-            self._finish()
+            self.flush()
 
     def flush(self) -> None:
         """End the digit that is running, if any."""
         if self._event >= 0:
-            self._finish()
+            event, self._event = self._event, -1
+            self._digit(DIGITS[event], self._duration)
 
-    def _finish(self) -> None:
-        event, self._event = self._event, -1
-        self._ended = (self._ssrc, self._timestamp)
-        self._digit(DIGITS[event], self._duration)
+    def _is_late(self, ssrc: int, timestamp: int, clock: int) -> bool:
+        """Whether a packet belongs to an event that has ended: its end is sent several times."""
+        if ssrc != self._ssrc:
+            return False
+        behind = (self._timestamp - timestamp) & 0xFFFFFFFF
+        return behind < _LATEST * clock and (behind > 0 or self._event < 0)
+
+    def _goes_on(self, event: int, ssrc: int, timestamp: int, clock: int) -> bool:
+        """Whether it is a new segment of a key held for longer than 16 bits can say.
+
+        It begins where the last ended, at its greatest duration (section 2.5.1.3).
+        """
+        return (
+            (event, ssrc) == (self._event, self._ssrc)
+            and self._units >= 0xFFFF - clock // 5
+            and (timestamp - self._timestamp) & 0xFFFFFFFF <= 0xFFFF
+        )
 
 
 def event_payload(digit: str, duration: int, *, end: bool, volume: int = 10) -> bytes:

@@ -155,7 +155,7 @@ def build_offer(
             keys: tuple[Crypto, ...] = (now.local_crypto,) if now.local_crypto else ()
             protocol, ptime, mux = now.protocol, now.ptime_ms, now.rtcp_mux
         else:
-            ours = tuple(_OURS[name] for name in abilities.codecs)
+            ours = tuple(_OURS[name] for name in _names(abilities, local))
             events = [_OUR_EVENTS]
             secure = abilities.srtp is SrtpMode.REQUIRED
             keys = _keys(local) if secure else ()
@@ -212,7 +212,7 @@ def read_answer(text: str, ours: OurOffer) -> tuple[Negotiated, ...]:
 
 def _agree(theirs: Media, local: LocalMedia, abilities: Abilities) -> Negotiated:
     """Our answer to one m-line."""
-    codec = _first(theirs, abilities.codecs)
+    codec = _first(theirs, _names(abilities, local))
     if codec is None:
         names = ", ".join(dict.fromkeys(each.name[:20] for each in theirs.codecs[:10])) or "none"
         raise NoCommonCodecError(
@@ -314,6 +314,12 @@ def _negotiated(
         local_crypto=local_crypto,
         remote_crypto=remote_crypto,
     )
+
+
+def _names(abilities: Abilities, local: LocalMedia) -> list[str]:
+    """Codecs that this stream may have."""
+    known = [name for name in abilities.codecs if name in _OURS]
+    return [name for name in known if local.rate in (0, _rate(_OURS[name]))]
 
 
 def _first(theirs: Media, names: Sequence[str]) -> Codec | None:

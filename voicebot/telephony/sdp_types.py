@@ -195,6 +195,8 @@ class LocalMedia:
     direction: Direction = Direction.SENDRECV
     """what we want to do; RECVONLY for a recorder"""
     label: str = ""
+    rate: int = 0
+    """Hz of the codecs that may be taken; 0: any.  In a call the rate cannot change."""
 
     def __repr__(self) -> str:
         return f"LocalMedia({self.host!r}, {self.port}, {self.direction!s})"
