@@ -6,86 +6,31 @@ import asyncio
 import ipaddress
 import os
 import random
-import secrets
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from voicebot.events import Pcm
-from voicebot.params import Params, key
 from voicebot.telephony.address_lock import Address, AddressLock, plain_host
-from voicebot.telephony.codecs import NARROW, Coder, available, make_coder, rate_of
+from voicebot.telephony.codecs import NARROW, Coder, make_coder, rate_of
 from voicebot.telephony.dtmf import DtmfReceiver
 from voicebot.telephony.line import MediaFigures
+from voicebot.telephony.media_params import MediaParams
 from voicebot.telephony.ports import PortPair, PortPool
-from voicebot.telephony.rtcp import (
-    Reception,
-    RtcpReport,
-    Sending,
-    build_rtcp,
-    middle,
-    ntp_time,
-    parse_rtcp,
-    round_trip,
-)
+from voicebot.telephony.rtcp import Reception, parse_rtcp
+from voicebot.telephony.rtcp_reports import RtcpReports
 from voicebot.telephony.rtp import is_rtcp, parse_rtp
 from voicebot.telephony.rtp_sender import RtpSender
 from voicebot.telephony.rtp_stream import RtpStream
-from voicebot.telephony.sdp_types import Abilities, Direction, LocalMedia, Negotiated, SrtpMode
+from voicebot.telephony.sdp_types import Direction, LocalMedia, Negotiated
 from voicebot.telephony.srtp import KEY_OCTETS, SrtpTransform
+
+__all__ = ["MediaParams", "MediaSession"]
 
 _LARGEST: Final = 2048
 """octets; what is longer is no audio, and is cut"""
-_BURST: Final = 32
-"""datagrams read in one go, so that a flood on one port does not starve the others"""
 _NOWHERE: Final = ("0.0.0.0", "::", "")
-
-
-class MediaParams(Params):
-    """Audio over RTP: addresses, ports, codecs."""
-
-    host: str = key("127.0.0.1", "Address that media sockets are bound to, IPv4 or IPv6.")
-    advertise: str = key(
-        "", "Address that peers shall send media to, if not `host`: that of the NAT or of the card."
-    )
-    port_low: int = key(30000, "First UDP port for media.", ge=0, le=65534)
-    port_high: int = key(
-        39999, "Last UDP port for media; a call takes two for each leg.", ge=0, le=65535
-    )
-    codecs: list[Literal["PCMU", "PCMA", "G722"]] = key(
-        ["PCMU", "PCMA"],
-        "Codecs that are taken, and the order of our own offers: PCMU, PCMA, G722 (wideband; "
-        "needs the extra `wideband`).",
-    )
-    ptime_ms: int = key(20, "Length of the packets we send.", unit="ms", ge=10, le=60)
-    srtp: SrtpMode = key(
-        SrtpMode.OPTIONAL,
-        "Encryption of media: off refuses it, optional takes it where offered, required refuses "
-        "calls without.",
-    )
-    reorder_ms: int = key(
-        60, "How long to wait for a packet that is missing.", unit="ms", ge=0, le=500
-    )
-    most_gap_seconds: float = key(
-        60.0, "Longest silence of a peer that is filled in one piece.", unit="s", gt=0.0, le=600.0
-    )
-    lock_after: int = key(
-        3, "Packets from one address after which no other is listened to.", ge=1, le=100
-    )
-    keepalive_seconds: float = key(
-        10.0, "How often something is sent while nothing is said.", unit="s", gt=0.0, le=300.0
-    )
-    rtcp_seconds: float = key(5.0, "Mean time between reports to the peer.", unit="s", gt=0.0)
-
-    def abilities(self) -> Abilities:
-        """What can be negotiated; codecs whose library is missing are left out and logged once."""
-        return Abilities(available(self.codecs), self.ptime_ms, self.srtp)
-
-    def pool(self) -> PortPool:
-        """A pool of these ports: one for the whole process."""
-        return PortPool(self.port_low, self.port_high, self.host)
 
 
 class MediaSession:
@@ -96,8 +41,6 @@ class MediaSession:
         counters: ``rtp_malformed``, ``rtp_strangers``, ``rtp_unknown_payload``, ``rtp_early``
             (before :meth:`apply`), ``rtp_unsent``, ``srtp_rejected``, ``rtcp_malformed``,
             ``rtcp_strangers``, ``rtcp_bye``, ``dtmf_malformed``.
-        peer_report: How the peer hears us, as it said last; None before it did.
-        round_trip: s to the peer and back; None before it can be told.
     """
 
     def __init__(
@@ -112,7 +55,6 @@ class MediaSession:
         self._loop = asyncio.get_running_loop()
         self._host = params.advertise or params.host
         self._key = os.urandom(KEY_OCTETS)
-        self._name = secrets.token_hex(12)  # RFC 7022: says nothing about this machine
         self._closed = False
         self._negotiated: Negotiated | None = None
         self._transform: SrtpTransform | None = None
@@ -130,17 +72,12 @@ class MediaSession:
         )
         self._dtmf = DtmfReceiver(digit)
         self._sender = RtpSender(self._transmit)
+        self._reports = RtcpReports(self._sender, self._stream)
         self._overdue: asyncio.TimerHandle | None = None
         self._reporting: asyncio.TimerHandle | None = None
         self._keeping: asyncio.TimerHandle | None = None
-        self._peer_sent: tuple[int, float] | None = None
-        """middle of the NTP time in the peer's last sender report, and when that came"""
-        self._reported = (0, 0, 0)
-        """packets sent, highest sequence and lost at our last report"""
         self.last_heard = self._loop.time()
         self.counters: Counter[str] = Counter()
-        self.peer_report: Reception | None = None
-        self.round_trip: float | None = None
         self._loop.add_reader(pair.rtp, self._readable)
         self._loop.add_reader(pair.rtcp, self._rtcp_readable)
 
@@ -233,6 +170,16 @@ class MediaSession:
         self._keep_alive()
         if self._reporting is None:
             self._reporting = self._loop.call_later(self._interval(), self._report)
+
+    @property
+    def peer_report(self) -> Reception | None:
+        """How the peer hears us, as it said last; None before it did."""
+        return self._reports.peer_report
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds to the peer and back; None before it can be told."""
+        return self._reports.round_trip
 
     def figures(self) -> MediaFigures:
         """How well the audio arrives."""
@@ -490,7 +437,7 @@ class MediaSession:
             sock, target = self._pair.rtcp, self._rtcp_source or self._rtcp_signalled(negotiated)
         if target is None:
             return
-        data = self._compose(bye)
+        data = self._reports.compose(bye=bye)
         if self._transform is not None:
             data = self._transform.seal_rtcp(data)
         self._send_to(sock, data, target)
@@ -506,32 +453,6 @@ class MediaSession:
         if host in _NOWHERE or not negotiated.rtcp_port:
             return None
         return (host, negotiated.rtcp_port)
-
-    def _compose(self, bye: bool) -> bytes:
-        stream, sender, now = self._stream, self._sender, self._loop.time()
-        sent, highest, lost = self._reported
-        sending = None
-        if sender.packets != sent:
-            sending = Sending(
-                ntp_time(time.time()), sender.timestamp, sender.packets, sender.octets
-            )
-        blocks: tuple[Reception, ...] = ()
-        if stream.ssrc is not None:
-            expected = (stream.highest - highest) & 0xFFFFFFFF
-            came = self._peer_sent
-            blocks = (
-                Reception(
-                    ssrc=stream.ssrc,
-                    fraction_lost=max(stream.lost - lost, 0) / expected if expected else 0.0,
-                    lost=stream.lost,
-                    highest=stream.highest,
-                    jitter=int(stream.jitter * 8000),
-                    last_report=came[0] if came else 0,
-                    delay=now - came[1] if came else 0.0,
-                ),
-            )
-        self._reported = (sender.packets, stream.highest, stream.lost)
-        return build_rtcp(sender.ssrc, self._name, sending, blocks, bye=bye)
 
     def _take_rtcp(self, data: bytes, source: Address) -> None:
         negotiated = self._negotiated
@@ -554,15 +475,6 @@ class MediaSession:
             self.counters["rtcp_strangers"] += 1
             return
         self._rtcp_source = source
-        self._read_report(report)
-
-    def _read_report(self, report: RtcpReport) -> None:
-        if report.sending is not None:
-            self._peer_sent = (middle(report.sending.ntp), self._loop.time())
-        for block in report.blocks:
-            if block.ssrc == self._sender.ssrc:
-                self.peer_report = block
-                trip = round_trip(block, ntp_time(time.time()))
-                self.round_trip = trip if trip is not None else self.round_trip
+        self._reports.read(report)
         if report.bye:
             self.counters["rtcp_bye"] += 1

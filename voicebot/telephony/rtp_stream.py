@@ -81,6 +81,7 @@ class RtpStream:
         self._begun = False
         """False: packets are collected, to find the first"""
         self._expected = 0
+        self._first = 0
         self._cycles = 0
         self._waiting: dict[int, _Arrived] = {}
         self._since = 0.0
@@ -122,6 +123,11 @@ class RtpStream:
     def highest(self) -> int:
         """Extended highest sequence number that was put in order, 32 bits."""
         return ((self._cycles << 16) + self._expected - 1) & 0xFFFFFFFF
+
+    @property
+    def first(self) -> int:
+        """Extended sequence number before the first of this source, 32 bits."""
+        return (self._first - 1) & 0xFFFFFFFF
 
     @property
     def deadline(self) -> float | None:
@@ -216,6 +222,7 @@ class RtpStream:
             self._expected = min(
                 self._waiting, key=lambda sequence: (sequence - base + 0x8000) & 0xFFFF
             )
+            self._first = self._expected
             self._begun = True
         skipped = min((sequence - self._expected) & 0xFFFF for sequence in self._waiting)
         self.lost += skipped
