@@ -29,10 +29,14 @@ from voicebot.escalation.actions import ActionsParams
 from voicebot.escalation.escalation import EscalationParams
 from voicebot.escalation.rules import RulesParams
 from voicebot.params import Params, key
+from voicebot.serving.exchange import EngineParams
+from voicebot.serving.handover import HandoverParams
+from voicebot.serving.prompts import PromptsParams
 from voicebot.shadow import ShadowParams
 from voicebot.speech.endpointing import EndpointingParams
 from voicebot.speech.recognizer import SttParams
 from voicebot.speech.vad import VadParams
+from voicebot.telephony.audiosocket import AudioSocketParams
 
 ENV_PREFIX = "VOICEBOT__"
 
@@ -61,6 +65,16 @@ class Config(Params):
     escalation: EscalationParams = key(EscalationParams(), "From scores to alerts.")
     rules: RulesParams = key(RulesParams(), "Phrases that matter whatever the tone of voice.")
     actions: ActionsParams = key(ActionsParams(), "What is done about a state or an alert.")
+    engine: EngineParams = key(
+        EngineParams(), "voicebot serve: how many calls, and what happens to those too many or dead."
+    )
+    handover: HandoverParams = key(
+        HandoverParams(), "voicebot serve: when and to whom callers are handed over."
+    )
+    prompts: PromptsParams = key(PromptsParams(), "voicebot serve: what callers hear.")
+    audiosocket: AudioSocketParams = key(
+        AudioSocketParams(), "voicebot serve: calls from Asterisk's AudioSocket."
+    )
 
 
 def locate(option: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:

@@ -21,6 +21,10 @@ def joined(blocks: list[dict[Leg, Frame]], leg: Leg = Leg.CALLER) -> np.ndarray:
     return np.concatenate([b[leg].pcm for b in blocks]) if blocks else np.empty(0, np.int16)
 
 
+def spans(frame: Frame) -> list[tuple[float, float]]:
+    return [(round(start, 6), round(end, 6)) for start, end in frame.concealed]
+
+
 @given(st.lists(st.integers(0, 3000), max_size=30))
 def test_pieces_of_any_length_come_out_as_they_went_in(sizes: list[int]) -> None:
     assembler = BlockAssembler([Leg.CALLER], RATE, 0.0)
@@ -55,7 +59,7 @@ def test_a_leg_that_is_late_is_filled_and_the_filling_is_marked() -> None:
     (block,) = assembler.due(PATIENCE_SECONDS + 0.21)
     frame = block[Leg.CALLER]
     assert frame.pcm[:400].all() and not frame.pcm[400:].any()
-    assert frame.concealed == (pytest.approx((0.15, 0.2)),)
+    assert spans(frame) == [(0.15, 0.2)]
     assert assembler.seconds == pytest.approx(0.2)
 
 
@@ -65,8 +69,8 @@ def test_what_the_gateway_concealed_is_marked_where_it_is() -> None:
     assembler.push(Leg.CALLER, ramp(0.1), concealed=True)
     assembler.push(Leg.CALLER, ramp(0.05))
     first, second = assembler.due(0.0)
-    assert first[Leg.CALLER].concealed == (pytest.approx((0.05, 0.1)),)
-    assert second[Leg.CALLER].concealed == (pytest.approx((0.1, 0.15)),)
+    assert spans(first[Leg.CALLER]) == [(0.05, 0.1)]
+    assert spans(second[Leg.CALLER]) == [(0.1, 0.15)]
 
 
 def test_a_leg_too_far_ahead_of_the_other_is_cut_and_counted() -> None:

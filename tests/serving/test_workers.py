@@ -36,7 +36,11 @@ def test_a_busy_call_does_not_starve_another() -> None:
     gate = threading.Event()
     with WorkerPool(1) as pool:
         busy, other = pool.strand(), pool.strand()
-        busy.submit(lambda: gate.wait(5) and None)
+
+        def hold() -> None:
+            gate.wait(5)
+
+        busy.submit(hold)
         for _ in range(50):
             busy.submit(lambda: order.append("busy"))
         other.submit(lambda: order.append("other"))

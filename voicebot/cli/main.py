@@ -18,6 +18,7 @@ import voicebot
 from voicebot.cli import (
     bench,
     calibrate,
+    calls,
     config,
     corpora,
     evaluate,
@@ -26,6 +27,7 @@ from voicebot.cli import (
     models,
     outbox,
     run,
+    serve,
     train,
 )
 from voicebot.errors import VoicebotError
@@ -42,6 +44,9 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("listen")(listen.listen)
 app.command("devices")(listen.devices)
+app.command("serve")(serve.serve)
+app.command("calls")(calls.calls)
+app.command("hangup")(calls.hangup)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(outbox.app, name="outbox")

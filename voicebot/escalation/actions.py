@@ -55,6 +55,15 @@ class ActionsParams(Params):
         },
         "What a caller is told when the call is ESCALATED, by language; as soothe.",
     )  # fmt: skip
+    unavailable: dict[str, str] = key(
+        {
+            "en": "I am sorry, all my colleagues are busy right now. I am still here for you.",
+            "zh": "非常抱歉，现在所有同事都在忙。我会继续为您服务。",
+            "ko": "죄송합니다. 지금은 모든 담당자가 통화 중입니다. 제가 계속 도와드리겠습니다.",
+        },
+        "What a caller is told when no human could be reached, by language; spoken by "
+        "scripts/make_prompts.",
+    )  # fmt: skip
     webhook: WebhookParams = key(WebhookParams(), "Posting alerts to a web server.")
     outbox: OutboxParams = key(OutboxParams(), "Where alerts wait until the web server has them.")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
@@ -22,6 +20,7 @@ from voicebot.events import (
 from voicebot.serving.handover import STARTED, HandoverParams, hand_over
 from voicebot.serving.live_call import LiveCall
 from voicebot.serving.prompts import Prompt, Prompts
+from voicebot.tasks import Tasks
 from voicebot.telephony.line import TRANSFERRED, Briefing, TransferResult
 
 log = structlog.get_logger()
@@ -55,7 +54,7 @@ class CallAttendant:
         self._live, self._params, self._prompts = live, params, prompts
         self._barge_in = barge_in
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks("attendant")
         self._soothing: asyncio.Task[None] | None = None
         self._handing_over = False
         self._attempt: _Attempt | None = None
@@ -66,13 +65,13 @@ class CallAttendant:
         """Take an event of the call."""
         match event:
             case State(state=EscalationState.RISING, previous=EscalationState.CALM):
-                self._soothing = self._spawn(self._say(Prompt.SOOTHE))
+                self._soothing = self._tasks.spawn(self._say(Prompt.SOOTHE))
             case UtteranceStarted(leg=Leg.CALLER) if self._barge_in and self._soothing:
                 self._soothing.cancel()
                 self._soothing = None
             case Alert() if self._wanted(event):
                 self._handing_over = True
-                self._spawn(self._hand_over(event))
+                self._tasks.spawn(self._hand_over(event))
 
     def ending(self, reason: str) -> None:
         """The call is about to end: so is an attempt that is under way, which is told now."""
@@ -83,8 +82,7 @@ class CallAttendant:
 
     def close(self) -> None:
         """The call is over: stop whatever is being done."""
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
 
     def _wanted(self, alert: Alert) -> bool:
         reasons = self._params.reasons
@@ -113,7 +111,7 @@ class CallAttendant:
             if result != STARTED:
                 self._attempt = None
 
-        saying = self._spawn(self._say(Prompt.CONNECT))
+        saying = self._tasks.spawn(self._say(Prompt.CONNECT))
         await asyncio.wait([saying], timeout=params.announce_seconds)
         targets = params.targets_for(live.offer.called)
         outcome = await hand_over(live.line, targets, briefing, params, told)
@@ -152,15 +150,3 @@ class CallAttendant:
             )
         )  # fmt: skip
         await live.line.play(pcm)
-
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as err:
-            log.exception("attending_failed", call_id=self._live.id, error=type(err).__name__)

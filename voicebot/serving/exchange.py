@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -21,6 +21,7 @@ from voicebot.params import key
 from voicebot.serving.lag import RecentLag
 from voicebot.serving.live_call import LiveCall, LiveCallParams
 from voicebot.serving.workers import WorkerPool
+from voicebot.tasks import Tasks
 from voicebot.telephony.line import Line, Offer, RefusedError
 
 log = structlog.get_logger()
@@ -113,11 +114,11 @@ class Exchange(Closing):
         self.draining = False
         self.counters: Counter[str] = Counter()
         self._attendants: dict[str, Attendant] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks("exchange")
         self._loop = asyncio.get_running_loop()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._ticker = self._spawn(self._tick())
+        self._tasks.spawn(self._tick())
 
     # ------------------------------------------------------------ the reception
 
@@ -181,7 +182,7 @@ class Exchange(Closing):
             return
         log.warning("hanging_up", calls=len(self.calls))
         for live in list(self.calls.values()):
-            self._spawn(live.line.hang_up("shutdown"))
+            self._tasks.spawn(live.line.hang_up("shutdown"))
         if not await self._emptied(_GOODBYE_SECONDS):
             for live in list(self.calls.values()):  # their gateways never told of the end
                 live.ended("shutdown")
@@ -194,8 +195,7 @@ class Exchange(Closing):
 
     def close(self) -> None:
         """Stop watching; calls that are left are forgotten."""
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
         for attendant in self._attendants.values():
             attendant.close()
         self._attendants.clear()
@@ -235,16 +235,4 @@ class Exchange(Closing):
         self.counters[f"reaped_{reason}"] += 1
         log.warning("call_reaped", call_id=live.id, reason=reason, peer=live.offer.peer)
         live.ended(reason)
-        self._spawn(live.line.hang_up(reason))
-
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[Any]:
-        task = asyncio.ensure_future(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as err:
-            log.exception("task_failed", error=type(err).__name__)
+        self._tasks.spawn(live.line.hang_up(reason))

@@ -57,7 +57,7 @@ class HandoverParams(Params):
     )  # fmt: skip
     attempt_seconds: float = key(
         60.0, "Longest wait for one target to answer, ringing included.",
-        unit="s", ge=1.0, le=600.0,
+        unit="s", ge=0.1, le=600.0,
     )  # fmt: skip
     rounds: int = key(2, "How often all targets are asked.", ge=1, le=20)
     pause_seconds: float = key(

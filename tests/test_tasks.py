@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from voicebot.tasks import Tasks
+
+
+def test_a_task_that_fails_is_logged_and_forgotten() -> None:
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    async def story() -> None:
+        tasks = Tasks("test")
+        tasks.spawn(fail())
+        assert len(tasks) == 1
+        await asyncio.sleep(0.01)
+        assert len(tasks) == 0
+
+    with structlog.testing.capture_logs() as logs:
+        asyncio.run(story())
+    assert [(entry["event"], entry["owner"], entry["error"]) for entry in logs] == [
+        ("task_failed", "test", "ValueError")
+    ]
+
+
+def test_all_are_cancelled_even_those_that_have_not_begun() -> None:
+    async def story() -> None:
+        tasks = Tasks("test")
+        begun = tasks.spawn(asyncio.sleep(100))
+        await asyncio.sleep(0)
+        fresh = tasks.spawn(asyncio.sleep(100))
+        tasks.cancel()
+        await asyncio.wait([begun, fresh])
+        assert begun.cancelled() and fresh.cancelled()
+        assert len(tasks) == 0
+
+    with structlog.testing.capture_logs() as logs:
+        asyncio.run(story())
+    assert logs == []
