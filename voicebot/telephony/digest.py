@@ -30,10 +30,12 @@ MAX_NONCES = 4096
 """whose counts are remembered, at the server"""
 MAX_REALMS = 32
 """whose challenges are remembered, at the client"""
+MAX_OFFERED = 8
+"""credentials in one request that are looked at"""
 MAX_COUNT = 0xFFFFFFFF
 
 _PARAM = re.compile(
-    r'([A-Za-z0-9\-_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)', re.DOTALL
+    r'\s*([A-Za-z0-9\-_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)', re.DOTALL
 )
 
 
@@ -67,7 +69,7 @@ def read_params(value: str) -> tuple[str, dict[str, str]]:
     scheme, _, rest = value.strip().partition(" ")
     params: dict[str, str] = {}
     at = 0
-    while match := _PARAM.match(rest, len(rest) - len(rest[at:].lstrip())):
+    while match := _PARAM.match(rest, at):
         quoted = match[2]
         text = match[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
         params.setdefault(match[1].lower(), text)
@@ -128,6 +130,8 @@ class Challenger:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._forgotten = -1.0
+        """when the newest of the nonces was made whose counts are no longer kept"""
 
     def _sign(self, made: str) -> str:
         return hmac.new(self._key, made.encode(), hashlib.sha256).hexdigest()[:32]
@@ -136,12 +140,12 @@ class Challenger:
         made = f"{int(self._clock() * 1000):x}.{secrets.token_hex(6)}"
         return f"{made}.{self._sign(made)}"
 
-    def _age(self, nonce: str) -> float | None:
-        """Seconds since a nonce of ours was made; None if it is not ours."""
+    def _made(self, nonce: str) -> float | None:
+        """When a nonce of ours was made, by the clock; None if it is not ours."""
         made, _, signature = nonce.rpartition(".")
         if not nonce.isascii() or not hmac.compare_digest(signature, self._sign(made)):
             return None
-        return self._clock() - int(made.partition(".")[0], 16) / 1000
+        return int(made.partition(".")[0], 16) / 1000
 
     def challenges(self, stale: bool = False) -> list[str]:
         """Values for WWW-Authenticate: SHA-256 first, then MD5."""
@@ -162,7 +166,7 @@ class Challenger:
     def verify(self, request: SipRequest) -> Verdict:
         """Check the Authorization of a request; never raises."""
         verdict = Verdict.MISSING
-        for value in request.headers.get("Authorization"):
+        for value in request.headers.get("Authorization")[:MAX_OFFERED]:
             scheme, params = read_params(value)
             if scheme == "digest" and params.get("realm") == self.realm:
                 verdict = self._check(request, params)
@@ -177,8 +181,8 @@ class Challenger:
             return Verdict.WRONG
         if re.fullmatch("[0-9a-fA-F]{8}", count) is None:
             return Verdict.WRONG
-        age = self._age(nonce)
-        if age is None:
+        made = self._made(nonce)
+        if made is None:
             # After a restart every nonce is foreign: the client may ask anew without a person.
             return Verdict.STALE
         user = params.get("username", "")
@@ -198,19 +202,23 @@ class Challenger:
             return Verdict.WRONG
         if uri != request.uri and not self._same_place(uri, request.uri):
             return Verdict.WRONG
-        return self._use(nonce, int(count, 16), age)
+        return self._use(nonce, int(count, 16), made)
 
     @staticmethod
     def _same_place(uri: str, request_uri: str) -> bool:
         """Proxies rewrite the Request-URI; the credentials stay good for its user's host part."""
         return uri.partition(";")[0] == request_uri.partition(";")[0]
 
-    def _use(self, nonce: str, count: int, age: float) -> Verdict:
-        if age > self._seconds or count <= self._counts.get(nonce, 0):
+    def _use(self, nonce: str, count: int, made: float) -> Verdict:
+        if self._clock() - made > self._seconds or count <= self._counts.get(nonce, 0):
             return Verdict.STALE
-        if nonce not in self._counts and len(self._counts) >= MAX_NONCES:
-            # A forgotten count must not open a replay; so the oldest nonces end with it.
-            self._counts.popitem(last=False)
+        if nonce not in self._counts:
+            if made <= self._forgotten:
+                return Verdict.STALE
+            if len(self._counts) >= MAX_NONCES:
+                # A count that is forgotten must not open a replay: nonces as old end with it.
+                oldest, _ = self._counts.popitem(last=False)
+                self._forgotten = max(self._forgotten, self._made(oldest) or 0.0)
         self._counts[nonce] = count
         return Verdict.GOOD
 
@@ -286,19 +294,11 @@ class Answerer:
         answered = False
         for challenge in _offered(response):
             header = "Proxy-Authorization" if challenge.proxy else "Authorization"
-            sent = [
-                params
+            if any(
+                self._refused(challenge, params)
                 for scheme, params in map(read_params, request.headers.get(header))
                 if scheme == "digest" and params.get("realm") == challenge.realm
-            ]
-            # Refused although we answered, and not for an old nonce: the password is wrong.
-            refused = any(
-                params.get("nonce") == challenge.nonce or not challenge.stale for params in sent
-            )
-            known = self._known.get((challenge.proxy, challenge.realm))
-            if refused and known is not None and known.count <= 1:
-                return None
-            if refused and (known is None or any(p.get("nonce") != known.nonce for p in sent)):
+            ):
                 return None
             if self._for(challenge.realm) is None:
                 continue
@@ -311,6 +311,18 @@ class Answerer:
         made.headers.remove("Via")
         self.authorise(made)
         return made
+
+    def _refused(self, challenge: _Challenge, sent: Mapping[str, str]) -> bool:
+        """Whether a challenge means that the credentials sent are wrong, not that they are old."""
+        if sent.get("nonce") == challenge.nonce:
+            return True
+        if challenge.stale:
+            return False
+        # A server may forget a nonce without calling it stale: what was sent on the strength of
+        # an earlier challenge deserves another try, what answered a fresh one does not.
+        known = self._known.get((challenge.proxy, challenge.realm))
+        again = known is not None and known.nonce == sent.get("nonce") and known.count > 1
+        return not again and sent.get("nc", "00000001") == "00000001"
 
     def _keep(self, challenge: _Challenge) -> None:
         self._known[challenge.proxy, challenge.realm] = challenge

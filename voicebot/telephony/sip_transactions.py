@@ -343,8 +343,12 @@ class SipLayer:
             self.counters["sip_responses_unsent"] += 1
 
         def back(data: bytes) -> None:
-            if not flow.send(data):
+            if flow.send(data):
+                return
+            if source.reliable:
                 self._carrier.send(sent_by, data, nowhere)
+            else:
+                nowhere()
 
         def there(data: bytes) -> None:
             if not flow.send(data, sent_by.port):
