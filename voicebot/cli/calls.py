@@ -29,7 +29,9 @@ def calls(
     ] = False,
     path: ConfigOption = None,
 ) -> None:
-    """Show the calls that run: age, state, evidence, and how well their audio arrives.  Examples:
+    """Show the calls that run: age, state, evidence, and how well their audio arrives.
+
+    For example, once, again and again, or all there is:
 
     voicebot calls
 
