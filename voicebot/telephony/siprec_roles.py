@@ -77,6 +77,17 @@ def assign(
     return Roles(tuple(legs), False, rule)
 
 
+def sides(recording: Recording, agent_patterns: Sequence[str]) -> dict[Leg, Participant]:
+    """The first party on each side, by the same rules; by order, the first one is the caller."""
+    everybody = tuple(recording.participants.values())
+    _, agents = _agents(recording, everybody, agent_patterns)
+    found: dict[Leg, Participant] = {}
+    for place, person in enumerate(everybody):
+        agent = person.id in agents if agents is not None else place > 0
+        found.setdefault(Leg.AGENT if agent else Leg.CALLER, person)
+    return found
+
+
 def address(aor: str) -> str:
     """``user@host`` of an address, in lower case: without scheme, port and parameters."""
     text = aor.strip().strip("<>").lower()
