@@ -163,8 +163,17 @@ async def set_variables(client: AriClient, channel: str, variables: dict[str, st
 
 
 @asynccontextmanager
-async def watching(client: AriClient, caller: str) -> AsyncIterator[DialWatch]:
-    """Watch what becomes of a caller, and subscribe to the phones that ring."""
+async def watching(client: AriClient, caller: str, own: str = "") -> AsyncIterator[DialWatch]:
+    """Watch what becomes of a caller, and subscribe to the phones that ring.
+
+    Subscriptions need no end: Asterisk drops them with the channel, and until then they tell that
+    the caller has hung up.
+
+    Args:
+        client: ...
+        caller: Id of the caller's channel.
+        own: See :class:`DialWatch`.
+    """
     tasks: set[asyncio.Task[None]] = set()
 
     def subscribe_soon(channel: str) -> None:
@@ -172,7 +181,7 @@ async def watching(client: AriClient, caller: str) -> AsyncIterator[DialWatch]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    watch = DialWatch(caller, client.params.settle_seconds, subscribe_soon)
+    watch = DialWatch(caller, client.params.settle_seconds, subscribe_soon, own)
     stop = client.listen(watch.event)
     try:
         await subscribe(client, caller)
@@ -181,16 +190,11 @@ async def watching(client: AriClient, caller: str) -> AsyncIterator[DialWatch]:
         stop()
         for task in list(tasks):
             task.cancel()
-        with suppress(AriError):
-            await _subscription(client, "DELETE", caller)
 
 
 async def subscribe(client: AriClient, channel: str) -> None:
     """Hear of a channel though it is not in our application; that it is gone is no error."""
     with suppress(AriError):
-        await _subscription(client, "POST", channel)
-
-
-async def _subscription(client: AriClient, method: str, channel: str) -> None:
-    source = f"channel:{channel}"
-    await client.request(method, "applications", client.app, "subscription", eventSource=source)
+        await client.request(
+            "POST", "applications", client.app, "subscription", eventSource=f"channel:{channel}"
+        )

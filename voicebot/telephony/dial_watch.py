@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Final
 
 from voicebot.telephony.ari import Message, channel_of, number_of, text_of
 from voicebot.telephony.line import Transferred, TransferResult
@@ -25,25 +25,26 @@ class DialWatch:
         caller: Id of the caller's channel.
         settle: s to wait for another try after the last phone has failed.
         on_peer: Given the id of each phone's channel when it begins to ring.
+        own: Id of a phone's channel that we make ourselves: watched from the start, and it is for
+            us to say by :meth:`over` that it has answered.
     """
 
     def __init__(
-        self, caller: str, settle: float, on_peer: Callable[[str], None] | None = None
+        self,
+        caller: str,
+        settle: float,
+        on_peer: Callable[[str], None] | None = None,
+        own: str = "",
     ) -> None:
         self._caller = caller
         self._settle = settle
         self._on_peer = on_peer
-        self._ringing: set[str] = set()
-        self._seen: set[str] = set()
+        self._own = own
+        self._ringing = {own} if own else set()
+        self._seen = set(self._ringing)
         self._failure: Transferred | None = None
         self._end: Transferred | None = None
         self._changed = asyncio.Event()
-
-    def peer(self, channel: str) -> Self:
-        """Watch this phone, whose channel is known before it rings."""
-        self._ringing.add(channel)
-        self._seen.add(channel)
-        return self
 
     def event(self, message: Message) -> None:
         """Take one event; others are passed over."""
@@ -98,7 +99,8 @@ class DialWatch:
         status = text_of(message, "dialstatus")
         result = result_of_dial_status(status)
         if result == TransferResult.DONE:
-            self.over(Transferred(result, "answered"))
+            if peer != self._own:
+                self.over(Transferred(result, "answered"))
         elif result is not None:
             self._fail(peer, result, status)
         self._changed.set()
