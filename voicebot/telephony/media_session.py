@@ -290,7 +290,9 @@ class MediaSession:
             self._resolving = None
         self._resolved = None
         try:
-            self._resolved = str(ipaddress.ip_address(host))
+            address = ipaddress.ip_address(host)
+            # A description must not make us send to many at once.
+            self._resolved = None if address.is_multicast else str(address)
         except ValueError:
             self._resolving = self._loop.create_task(self._look_up(host))
 
@@ -299,7 +301,7 @@ class MediaSession:
             found = await self._loop.getaddrinfo(
                 host, None, family=self._pair.rtp.family, type=socket.SOCK_DGRAM
             )
-        except (OSError, UnicodeError):
+        except (OSError, ValueError):
             self.counters["rtp_unresolved"] += 1
             return
         self._resolved = str(found[0][4][0])

@@ -30,6 +30,7 @@ _STATIC: Final = {
 }
 """those of RFC 3551 table 4 that matter here; they need no rtpmap"""
 _RTPMAP: Final = re.compile(r"(\d{1,3})\s+([^\s/]+)/(\d{1,9})(?:/(\d{1,3}))?\s*", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9.:%_-]{1,253}")
 _HELD: Final = "0.0.0.0"
 
 
@@ -113,7 +114,13 @@ def _connection(number: int, line: str, value: str) -> str:
     parts = value.split()
     if len(parts) != 3 or parts[0] != "IN" or parts[1] not in ("IP4", "IP6"):
         raise _bad(number, line, "IN IP4 or IN IP6 and an address are needed")
-    return parts[2].split("/")[0]  # an IPv4 multicast address carries a TTL
+    return _host(number, line, parts[2].split("/")[0])  # a multicast address carries a TTL
+
+
+def _host(number: int, line: str, host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise _bad(number, line, "neither an address nor a name")
+    return host
 
 
 def _attribute(level: _Level, number: int, line: str, value: str) -> None:
@@ -134,7 +141,7 @@ def _attribute(level: _Level, number: int, line: str, value: str) -> None:
             if port is None or len(parts) not in (1, 4):
                 raise _bad(number, line, "a port is needed, or a port and an address")
             level.rtcp_port = port
-            level.rtcp_host = parts[3] if len(parts) == 4 else ""
+            level.rtcp_host = _host(number, line, parts[3]) if len(parts) == 4 else ""
         case "label":
             level.label = rest
         case "rtpmap":
