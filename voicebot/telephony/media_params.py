@@ -25,6 +25,7 @@ class MediaParams(Params):
         ["PCMU", "PCMA"],
         "Codecs that are taken, and the order of our own offers: PCMU, PCMA, G722 (wideband; "
         "needs the extra `wideband`).",
+        min_length=1,
     )
     ptime_ms: int = key(20, "Length of the packets we send.", unit="ms", ge=10, le=60)
     srtp: SrtpMode = key(

@@ -22,8 +22,10 @@ from voicebot.telephony.rtp import build_rtp
 _DIGIT_END_PACKETS: Final = 3
 """RFC 4733 section 2.5.1.4"""
 _LONGEST_DIGIT: Final = 5.0
-_MOST_QUEUED: Final = 1.0
-"""s of passed-on audio in one piece; more is no live audio"""
+_MOST_AHEAD: Final = 0.4
+"""s by which passed-on audio may run ahead of the clock; more is no live audio"""
+_SAME_BREATH: Final = 0.04
+"""s after the end of one piece of audio in which the next joins it without a pause"""
 
 
 class RtpSender:
@@ -95,7 +97,7 @@ class RtpSender:
             coder, size = self._coder, self._packet
             if coder is None or not len(pcm):
                 return
-            first = max(self._next, self._ticks(self._loop.time()))
+            first = self._start()
             step = size // coder.per_tick
             self._rest = np.zeros(0, np.int16)
             self._talking = False
@@ -112,17 +114,20 @@ class RtpSender:
         """Send audio that comes at its own pace; what fills no packet waits for the next.
 
         Args:
-            pcm: At the coder's rate; of more than a second at once only the last is sent.
+            pcm: At the coder's rate; of what runs far ahead of the clock only the end is sent.
         """
         coder, size = self._coder, self._packet
         if coder is None or self.playing:
             return
-        if not len(self._rest):
-            now = self._ticks(self._loop.time())
-            # A source that pauses longer than its jitter begins a new talk spurt.
-            if not self._talking or now > self._next + coder.rate // coder.per_tick // 5:
-                self._next, self._talking = max(self._next, now), False
-        joined = np.concatenate((self._rest, pcm[-round(_MOST_QUEUED * coder.rate) :]))
+        now = self._ticks(self._loop.time())
+        clock = coder.rate // coder.per_tick
+        # A source that pauses longer than its jitter begins a new talk spurt.
+        if now > self._next + clock // 5:
+            self._next, self._talking = now, False
+            self._rest = self._rest[:0]
+        room = round(_MOST_AHEAD * clock) - (self._next - now)
+        pcm = pcm[max(len(pcm) - room * coder.per_tick, 0) :] if room > 0 else pcm[:0]
+        joined = np.concatenate((self._rest, pcm))
         whole = len(joined) // size * size
         for start in range(0, whole, size):
             self._audio(joined[start : start + size], self._next)
@@ -134,7 +139,7 @@ class RtpSender:
         if coder is None or self.playing:
             return
         self._talking = False
-        at = max(self._next, self._ticks(self._loop.time()))
+        at = self._start()
         self._audio(np.zeros(self._packet, np.int16), at)
         self._talking = False
 
@@ -154,7 +159,7 @@ class RtpSender:
             step = self._packet // coder.per_tick
             clock = coder.rate // coder.per_tick
             steps = max(2, round(min(seconds, _LONGEST_DIGIT) * clock / step))
-            at = max(self._next, self._ticks(self._loop.time()))
+            at = self._start()
             event_payload(digit, 0, end=False)
             for number in range(1, steps + 1):
                 await self._until(at + number * step)
@@ -167,6 +172,12 @@ class RtpSender:
             self._next = max(self._next, at + steps * step)
             self._talking = False
             return True
+
+    def _start(self) -> int:
+        """Ticks at which something new begins."""
+        now = self._ticks(self._loop.time())
+        joins = self.packets > 0 and now < self._next + self._ticks(self._began + _SAME_BREATH)
+        return self._next if joins else now
 
     def _ticks(self, now: float) -> int:
         coder = self._coder

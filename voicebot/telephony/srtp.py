@@ -47,7 +47,7 @@ class SrtpTransform:
         """Decrypt an RTP packet; None if it is forged, damaged or came before."""
         try:
             return bytes(self._in.unprotect(data))
-        except (Error, TypeError):
+        except (Error, ValueError):  # ValueError: longer than the library's buffer
             return None
 
     def seal_rtcp(self, data: bytes) -> bytes:
@@ -58,7 +58,7 @@ class SrtpTransform:
         """Decrypt an RTCP packet; None if it is forged, damaged or came before."""
         try:
             return bytes(self._in.unprotect_rtcp(data))
-        except (Error, TypeError):
+        except (Error, ValueError):  # ValueError: longer than the library's buffer
             return None
 
 
