@@ -37,6 +37,8 @@ from voicebot.speech.endpointing import EndpointingParams
 from voicebot.speech.recognizer import SttParams
 from voicebot.speech.vad import VadParams
 from voicebot.telephony.audiosocket import AudioSocketParams
+from voicebot.telephony.sip_endpoint import SipEndpointParams
+from voicebot.telephony.siprec_parties import SiprecParams
 
 ENV_PREFIX = "VOICEBOT__"
 
@@ -72,6 +74,10 @@ class Config(Params):
         HandoverParams(), "voicebot serve: when and to whom callers are handed over."
     )
     prompts: PromptsParams = key(PromptsParams(), "voicebot serve: what callers hear.")
+    sip: SipEndpointParams = key(SipEndpointParams(), "voicebot serve: calls by SIP and RTP.")
+    siprec: SiprecParams = key(
+        SiprecParams(), "voicebot serve: calls that a session border controller records to us."
+    )
     audiosocket: AudioSocketParams = key(
         AudioSocketParams(), "voicebot serve: calls from Asterisk's AudioSocket."
     )

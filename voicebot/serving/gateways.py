@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from voicebot.config import Config
 from voicebot.telephony.audiosocket import AudioSocketGateway
 from voicebot.telephony.line import Gateway, Reception
+from voicebot.telephony.sip_endpoint import SipEndpoint
+from voicebot.telephony.siprec import SiprecRecorder
 
 
 def open_gateways(settings: Config, reception: Reception) -> Sequence[Gateway]:
@@ -16,7 +18,9 @@ def open_gateways(settings: Config, reception: Reception) -> Sequence[Gateway]:
         settings: All of them.
         reception: Who is asked whether a call may come.
     """
-    gateways: list[Gateway] = []
+    pool = settings.sip.media.pool()
+    siprec = SiprecRecorder(settings.siprec, settings.sip.media, pool)
+    gateways: list[Gateway] = [SipEndpoint(settings.sip, reception, pool, siprec)]
     if settings.audiosocket.enabled:
         gateways.append(AudioSocketGateway(settings.audiosocket, reception))
     return gateways

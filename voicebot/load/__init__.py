@@ -1,0 +1,1 @@
+"""Putting load on a daemon, and measuring what it costs."""
