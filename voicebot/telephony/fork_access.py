@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, SecretStr
 
-from voicebot.telephony.websocket_server import Denial, Handshake
+from voicebot.telephony.websocket_peer import Denial, Handshake
 
 _LENGTH: Final = 16
 """characters; shorter secrets can be guessed"""

@@ -22,10 +22,11 @@ from voicebot.events import Leg, Pcm
 from voicebot.params import Params, key
 from voicebot.telephony import fork_access
 from voicebot.telephony.faults import Faults
-from voicebot.telephony.fork import L16, Controls, ForkSession, Lingering, paced, text_of, texts
+from voicebot.telephony.fork import Controls, ForkSession, Lingering
 from voicebot.telephony.fork_access import Tokens
+from voicebot.telephony.fork_audio import L16, paced, text_of, texts
 from voicebot.telephony.line import Offer, Reception
-from voicebot.telephony.websocket_server import Answer, Denial, Handshake, Peer, ProtocolFault
+from voicebot.telephony.websocket_peer import Answer, Denial, Handshake, Peer, ProtocolFault
 
 RATES: Final = {"8000": 8000, "8k": 8000, "16000": 16000, "16k": 16000}
 MIXES: Final = {"mono": 1, "mixed": 1, "stereo": 2}
@@ -214,8 +215,10 @@ class FreeswitchSession(ForkSession):
                 raise
             return
         # What is not sent cannot be heard: these end within the pieces already under way.
+        loop = asyncio.get_running_loop()
+        over = loop.time() + len(pcm) / self._rate
         await paced(pcm, self._rate, self._send, chunk=0.2, ahead=0.4)
-        await asyncio.sleep(min(0.4, len(pcm) / self._rate))
+        await asyncio.sleep(max(0.0, over - loop.time()))
 
     async def _send(self, pcm: Pcm) -> None:
         data = pcm.astype("<i2").tobytes()

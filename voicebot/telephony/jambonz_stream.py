@@ -23,12 +23,13 @@ from voicebot.events import Leg, Pcm
 from voicebot.params import Params, key
 from voicebot.telephony import fork_access
 from voicebot.telephony.faults import Faults
-from voicebot.telephony.fork import L16, Controls, ForkSession, Lingering, paced, text_of, texts
+from voicebot.telephony.fork import Controls, ForkSession, Lingering
 from voicebot.telephony.fork_access import Tokens
+from voicebot.telephony.fork_audio import L16, paced, text_of, texts
 from voicebot.telephony.freeswitch_stream import MIXES, RATES
 from voicebot.telephony.jambonz_transfer import JambonzRestParams, JambonzTransfer
 from voicebot.telephony.line import Offer, Reception
-from voicebot.telephony.websocket_server import Answer, Denial, Handshake, Peer, ProtocolFault
+from voicebot.telephony.websocket_peer import Answer, Denial, Handshake, Peer, ProtocolFault
 
 _AHEAD: Final = 0.4
 """s of audio that jambonz may hold of a prompt"""

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from voicebot.params import Params, key
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
 from voicebot.telephony.rest_client import RestError, json_of, request
-from voicebot.telephony.websocket_server import Answer, Handshake
+from voicebot.telephony.websocket_peer import Answer, Handshake
 
 _ROOT: Final = "/media/jambonz/transfer/"
 _SID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from voicebot.params import key
-from voicebot.telephony.audiohook import AudiohookEndpoint, AudiohookParams
+from voicebot.telephony.audiohook_endpoint import AudiohookEndpoint, AudiohookParams
 from voicebot.telephony.faults import Faults
 from voicebot.telephony.fork import Controls
 from voicebot.telephony.freeswitch_stream import FreeswitchEndpoint, FreeswitchParams
@@ -15,7 +15,8 @@ from voicebot.telephony.line import Reception
 from voicebot.telephony.pbx_transfer import PbxTransfer
 from voicebot.telephony.twilio_stream import TwilioEndpoint, TwilioParams
 from voicebot.telephony.twilio_transfer import TwilioTransfer
-from voicebot.telephony.websocket_server import ListenerParams, WebSocketServer
+from voicebot.telephony.websocket_peer import ListenerParams
+from voicebot.telephony.websocket_server import WebSocketServer
 
 
 class WebSocketParams(ListenerParams):

@@ -48,8 +48,8 @@ async def request(
     try:
         response = await client.request(method, url, **options)
     except (httpx.HTTPError, httpx.InvalidURL) as err:
-        detail = f"{httpx.URL(url).host}: {type(err).__name__}"
-        raise RestError(TransferResult.UNREACHABLE, detail) from None
+        # The error's own text may hold the address, and with it a number.
+        raise RestError(TransferResult.UNREACHABLE, f"API: {type(err).__name__}") from None
     if response.is_success:
         return response
     status = response.status_code

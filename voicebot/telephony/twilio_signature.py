@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 
-from voicebot.telephony.websocket_server import Handshake
+from voicebot.telephony.websocket_peer import Handshake
 
 
 def sign(auth_token: str, url: str) -> str:

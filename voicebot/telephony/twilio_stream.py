@@ -27,13 +27,14 @@ from voicebot.events import Leg, Pcm
 from voicebot.params import Params, key
 from voicebot.telephony import fork_access
 from voicebot.telephony.faults import Faults
-from voicebot.telephony.fork import Controls, ForkSession, Lingering, paced, text_of, texts
+from voicebot.telephony.fork import Controls, ForkSession, Lingering
 from voicebot.telephony.fork_access import Tokens
+from voicebot.telephony.fork_audio import paced, text_of, texts
 from voicebot.telephony.line import MediaFigures, Offer, Reception
 from voicebot.telephony.timeline import Timeline
 from voicebot.telephony.twilio_signature import is_signed
 from voicebot.telephony.twilio_transfer import TwilioRestParams
-from voicebot.telephony.websocket_server import Answer, Denial, Handshake, Peer, ProtocolFault
+from voicebot.telephony.websocket_peer import Answer, Denial, Handshake, Peer, ProtocolFault
 
 _RATE: Final = 8000
 _LEGS: Final = {"inbound": Leg.CALLER, "outbound": Leg.AGENT}
