@@ -160,7 +160,7 @@ def test_hold_and_resume() -> None:
 
 
 def test_a_bridge_passes_on_what_comes() -> None:
-    said = talk(0.4)
+    said = talk(0.24)
 
     async def run() -> None:
         async with pair() as (agent, _, _, at_customer):
@@ -168,7 +168,7 @@ def test_a_bridge_passes_on_what_comes() -> None:
             for start in range(0, len(said), 240):
                 agent.send(said[start : start + 240])
             await until(lambda: len(at_customer.pcm) >= len(said))
-            assert in_order(at_customer.pcm, decode_mulaw(encode_mulaw(said[:3200])))
+            assert in_order(at_customer.pcm, decode_mulaw(encode_mulaw(said)))
 
     asyncio.run(run())
 
@@ -260,25 +260,25 @@ def test_forged_and_replayed_packets_are_rejected() -> None:
 
 
 def test_something_is_sent_at_once_and_again_while_nothing_is_said() -> None:
-    params = FAST.model_copy(update={"keepalive_seconds": 0.05})
+    params = FAST.model_copy(update={"keepalive_seconds": 0.08})
 
     async def run() -> None:
         async with opened(params) as (session, _), bare() as peer:
             session.apply(negotiated(peer.port))
-            await asyncio.sleep(0.18)
+            await asyncio.sleep(0.27)
             packets = [parse_rtp(data) for data in peer.received()]
             assert 3 <= len(packets) <= 4
             stamps = [packet.timestamp for packet in packets if packet]
             numbers = [packet.sequence for packet in packets if packet]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-            assert 200 < (stamps[1] - stamps[0]) & 0xFFFFFFFF < 1200
+            assert 500 < (stamps[1] - stamps[0]) & 0xFFFFFFFF < 1200
             session.apply(negotiated(peer.port, direction=Direction.RECVONLY))
-            await asyncio.sleep(0.12)
+            await asyncio.sleep(0.2)
             assert set(peer.received()) == {b""}
             session.apply(negotiated(peer.port, direction=Direction.INACTIVE))
             await asyncio.sleep(0.02)
             peer.received()
-            await asyncio.sleep(0.12)
+            await asyncio.sleep(0.2)
             assert peer.received() == []
 
     asyncio.run(run())
