@@ -97,7 +97,11 @@ class CallMedia(Protocol):
         ...
 
     def take_rest(self, message: SipRequest) -> None:
-        """Look at a re-INVITE, UPDATE or INFO without session description, for what else it has."""
+        """Look at a re-INVITE or UPDATE without session description, for what else it has.
+
+        Raises:
+            BodyError: something that is not understood (415).
+        """
         ...
 
     def digit(self, digit: str, seconds: float) -> None:
@@ -276,7 +280,13 @@ class LegMedia:
         self._apply(session, read_answer(text, self._ours)[0])
 
     def take_rest(self, message: SipRequest) -> None:
-        """Nothing else is of interest."""
+        """Nothing else is of interest, and nothing else is understood.
+
+        Raises:
+            BodyError: there is a body.
+        """
+        if message.body:
+            raise BodyError("no session description")
 
     def digit(self, digit: str, seconds: float) -> None:
         """Pass a digit on, however it came."""

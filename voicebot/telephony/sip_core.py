@@ -45,6 +45,13 @@ class TransferParams(Params):
     ring_seconds: float = key(
         30.0, "How long an agent's phone may ring.", unit="s", gt=0.0, le=300.0
     )
+    report_seconds: float = key(
+        3.0,
+        "How long after that the caller's side may take to say how the transfer ended.",
+        unit="s",
+        ge=0.0,
+        le=60.0,
+    )
     bye_seconds: float = key(
         2.0,
         "After the agent answered: how long to wait for the caller's side to end our part of the "

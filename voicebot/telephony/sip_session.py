@@ -361,8 +361,10 @@ class SipSession:
             elif update and status in (405, 501):
                 update = False
             else:
+                # Whoever refuses a refresh lives, and that is all we wanted to know.
                 self.core.faults.count("sip_refresh_refused", status=status)
-                return  # the timer decides
+                self.timer.restart(self.timer.agreed, self.timer.ours)
+                return
 
     async def _refresh_once(self, update: bool, floor: int) -> SipResponse | None:
         """One UPDATE or re-INVITE; None if it is no longer wanted."""

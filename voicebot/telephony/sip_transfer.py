@@ -32,8 +32,6 @@ _log = structlog.get_logger(__name__)
 _CANNOT: Final = frozenset({400, 403, 405, 406, 415, 420, 421, 489, 501, 603, 606})
 """answers to the REFER itself that say: not by REFER"""
 _GONE: Final = Transferred(TransferResult.GONE, "the caller hung up")
-_MARGIN_SECONDS: Final = 3.0
-"""s that a NOTIFY may come later than the agent's phone stops ringing"""
 
 
 class Handover:
@@ -133,7 +131,7 @@ class Handover:
         self._referring = True
         asking = core.spawn(self._send_refer(session, uri, briefing, progress), "sip-refer")
         try:
-            async with asyncio.timeout(params.ring_seconds + _MARGIN_SECONDS):
+            async with asyncio.timeout(params.ring_seconds + params.report_seconds):
                 while progress.state not in (ReferState.ENDED, ReferState.REFUSED):
                     self._changed.clear()
                     await self._changed.wait()
