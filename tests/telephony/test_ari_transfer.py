@@ -12,7 +12,8 @@ from tests.telephony.feed import SocketPeer
 from tests.telephony.receiving import Desk, tone, until
 from voicebot.telephony.ari import AriClient, AriParams
 from voicebot.telephony.ari_transfer import AriTransfer
-from voicebot.telephony.audiosocket import AudioSocketGateway, AudioSocketParams
+from voicebot.telephony.audiosocket import AudioSocketGateway
+from voicebot.telephony.audiosocket_params import AudioSocketParams
 from voicebot.telephony.line import Briefing, TransferResult
 
 BRIEFING = Briefing("alert-1", "", "persistent_anger")

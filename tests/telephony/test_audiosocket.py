@@ -10,17 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from pydantic import ValidationError
 
 from tests.telephony.feed import SocketPeer, feed
-from tests.telephony.receiving import Desk, tone, until
+from tests.telephony.receiving import Desk, Heard, tone, until
 from voicebot.events import Leg
-from voicebot.telephony.audiosocket import (
-    AudioSocketGateway,
-    AudioSocketParams,
-    read_door,
-)
+from voicebot.telephony.audiosocket import AudioSocketGateway
 from voicebot.telephony.audiosocket_frames import Kind, write_frame
+from voicebot.telephony.audiosocket_params import AudioSocketParams
 from voicebot.telephony.line import Briefing, LineError, Transferred, TransferResult
 from voicebot.telephony.pbx_transfer import PbxTransfer
 
@@ -38,21 +34,6 @@ async def gateway(
         yield opened
     finally:
         await opened.close()
-
-
-def test_a_door_may_name_a_queue() -> None:
-    assert read_door("sales=10.0.0.1:9093").queue == "sales"
-    assert read_door("[::1]:9092").host == "::1"
-    for wrong in ("9092", "host:", "host:70000", "a b=host:1", "queue=:1"):
-        with pytest.raises(ValueError):
-            read_door(wrong)
-
-
-def test_wrong_parameters_are_refused() -> None:
-    with pytest.raises(ValidationError, match="HOST:PORT"):
-        AudioSocketParams(listen=["nowhere"])
-    with pytest.raises(ValidationError, match="10.0.0.0/99"):
-        AudioSocketParams(allow=["10.0.0.0/99"])
 
 
 # ---------------------------------------------------------------- calls
@@ -74,7 +55,7 @@ def test_a_recording_arrives_bit_for_bit(tmp_path: Path, rate: int) -> None:
         assert (offer.gateway, offer.reference) == ("audiosocket", peer.reference)
         assert (offer.rate, offer.called, offer.legs) == (rate, "sales", (Leg.CALLER,))
         assert not opened.counters
-        assert not opened.references
+        assert not opened.shared.references
 
     asyncio.run(call())
 
@@ -260,14 +241,14 @@ def test_one_uuid_is_one_call() -> None:
         async with gateway(desk) as opened:
             peer = await SocketPeer.connect(opened.ports[0])
             peer.name()
-            await until(lambda: opened.references)
+            await until(lambda: opened.shared.references)
             twin = await SocketPeer.connect(opened.ports[0], peer.reference)
             twin.name()
             await twin.listen()
             assert opened.counters == {"audiosocket_same_uuid": 1}
             await peer.close()
             await twin.close()
-            await until(lambda: not opened.references)  # the twin's end does not free it: it is
+            await until(lambda: not opened.shared.references)
 
     asyncio.run(call())
 
@@ -382,34 +363,114 @@ def test_without_an_exchange_interface_it_says_how_to_get_one() -> None:
     asyncio.run(call())
 
 
+@asynccontextmanager
+async def during_transfer(
+    results: list[TransferResult], *, returns: bool, return_seconds: float = 0.05
+) -> AsyncIterator[tuple[Heard, AudioSocketGateway, SocketPeer]]:
+    """A call whose connection Asterisk closes as soon as it is asked for a transfer."""
+    desk = Desk()
+    peers: list[SocketPeer] = []
+    wanted = iter(results)
+
+    async def transfer(reference: str, target: str, briefing: Briefing) -> Transferred:
+        assert (reference, target) == (peers[0].reference, "agents,1,1")
+        await peers[-1].close()
+        await until(lambda: not opened.shared.references)
+        assert not desk.calls[0].reasons, "told before the transfer had ended"
+        assert not desk.calls[0].line.can_speak
+        if returns:
+            peers.append(await SocketPeer.connect(opened.ports[0], reference))
+            peers[-1].name()
+            await peers[-1].speak(tone(0.02))
+        return Transferred(next(wanted))
+
+    async with gateway(desk, transfer, return_seconds=return_seconds) as opened:
+        peers.append(await SocketPeer.connect(opened.ports[0]))
+        peers[0].name()
+        await peers[0].speak(tone(0.02))
+        await until(lambda: desk.calls)
+        try:
+            yield desk.calls[0], opened, peers[0]
+        finally:
+            for peer in peers:
+                await peer.close()
+            await until(lambda: not opened._calls)
+            assert len(desk.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("result", "reason"),
-    [(TransferResult.DONE, "transferred"), (TransferResult.BUSY, "hangup")],
+    [
+        (TransferResult.DONE, "transferred"),
+        (TransferResult.BUSY, "hangup"),
+        (TransferResult.GONE, "hangup"),
+    ],
 )
 def test_asterisk_closes_during_a_transfer(result: TransferResult, reason: str) -> None:
     """Redirecting the channel ends AudioSocket() before anybody knows how the transfer ends."""
 
     async def call() -> None:
-        desk, closed = Desk(), asyncio.Event()
-        asked: list[tuple[str, str]] = []
+        async with during_transfer([result], returns=False) as (heard, opened, _):
+            outcome = await heard.line.transfer("agents,1,1", BRIEFING)
+            assert outcome.result == result
+            await until(lambda: heard.reasons)
+            assert heard.reasons == [reason]
+            assert not opened.shared.waiting
+
+    asyncio.run(call())
+
+
+def test_a_caller_whom_nobody_takes_comes_back() -> None:
+    async def call() -> None:
+        results = [TransferResult.BUSY, TransferResult.DECLINED]
+        async with during_transfer(results, returns=True) as (heard, opened, _):
+            for result in results:
+                outcome = await heard.line.transfer("agents,1,1", BRIEFING)
+                assert outcome.result == result
+                await until(lambda: heard.line.can_speak)
+            await until(lambda: len(heard.pcm()) == 3 * 160)
+            assert not heard.reasons
+            await heard.line.hang_up("operator")
+            assert heard.reasons == ["operator"]
+            assert not opened.shared.waiting
+
+    asyncio.run(call())
+
+
+def test_the_next_target_is_tried_while_the_caller_is_in_the_dialplan() -> None:
+    async def call() -> None:
+        desk = Desk()
+        wanted = iter([TransferResult.NO_ANSWER, TransferResult.DONE])
 
         async def transfer(reference: str, target: str, briefing: Briefing) -> Transferred:
-            asked.append((reference, target))
             await peer.close()
-            await until(lambda: not opened.references)
-            assert not desk.calls[0].reasons, "told before the transfer had ended"
-            closed.set()
-            return Transferred(result)
+            await asyncio.sleep(0.05)
+            return Transferred(next(wanted))
 
-        async with gateway(desk, transfer) as opened:
+        async with gateway(desk, transfer, return_seconds=5.0) as opened:
             peer = await SocketPeer.connect(opened.ports[0])
             peer.name()
             await peer.speak(tone(0.02))
             await until(lambda: desk.calls)
-            outcome = await desk.calls[0].line.transfer("agents,1,1", BRIEFING)
-            assert outcome.result == result
-            assert asked == [(peer.reference, "agents,1,1")]
-            assert closed.is_set()
-            assert desk.calls[0].reasons == [reason]
+            first = await desk.calls[0].line.transfer("agents,1,1", BRIEFING)
+            assert first.result == TransferResult.NO_ANSWER and not desk.calls[0].reasons
+            second = await desk.calls[0].line.transfer("agents,2,1", BRIEFING)
+            assert second.result == TransferResult.DONE
+            assert desk.calls[0].reasons == ["transferred"]
+            assert not opened.shared.waiting
+
+    asyncio.run(call())
+
+
+def test_closing_ends_a_call_that_is_away() -> None:
+    async def call() -> None:
+        results = [TransferResult.BUSY]
+        made = during_transfer(results, returns=False, return_seconds=60.0)
+        async with made as (heard, opened, _):
+            await heard.line.transfer("agents,1,1", BRIEFING)
+            assert opened.shared.waiting and not heard.reasons
+            await opened.close()
+            assert heard.reasons == ["shutdown"]
+            assert not opened.shared.waiting
 
     asyncio.run(call())

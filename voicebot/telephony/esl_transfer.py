@@ -57,6 +57,8 @@ def result_of_hangup_cause(cause: str) -> TransferResult | None:
 def transfer_arguments(target: str, params: EslParams) -> str:
     """What comes after the UUID in ``uuid_transfer``.
 
+    A caller whose agent does not answer is parked, still heard by us, and not hung up.
+
     Args:
         target: ``1001``, ``1001@context``, ``user/1001``, ``sofia/gateway/trunk/1001`` or
             ``sip:1001@host``.
@@ -66,9 +68,9 @@ def transfer_arguments(target: str, params: EslParams) -> str:
         ValueError: something else, or a character that means something to FreeSWITCH.
     """
     if match := _SIP.fullmatch(target):
-        return f"bridge:sofia/{params.sip_profile}/{match[1]} inline"
+        return f"bridge:sofia/{params.sip_profile}/{match[1]},park inline"
     if _ENDPOINT.fullmatch(target):
-        return f"bridge:{target} inline"
+        return f"bridge:{target},park inline"
     if match := _EXTENSION.fullmatch(target):
         return f"{match[1]} XML {match[2] or params.context}"
     raise ValueError(

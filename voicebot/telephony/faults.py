@@ -24,7 +24,7 @@ class Faults:
 
     def __init__(self, gateway: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.counters: Counter[str] = Counter()
-        self._gateway = gateway
+        self.gateway = gateway
         self._clock = clock
         self._logged: dict[str, tuple[float, int]] = {}
 
@@ -42,4 +42,4 @@ class Faults:
             return
         more = self.counters[name] - (last[1] if last else 0) - 1
         self._logged[name] = (now, self.counters[name])
-        _log.warning(name, gateway=self._gateway, unlogged=more, **fields)
+        _log.warning(name, gateway=self.gateway, unlogged=more, **fields)
