@@ -32,6 +32,19 @@ def test_behind_a_nat_the_first_who_speaks_is_the_peer() -> None:
     assert not lock.accepts(STRANGER)
 
 
+def test_after_a_re_invite_the_peer_may_have_moved() -> None:
+    lock = AddressLock(PEER, 3)
+    for _ in range(5):
+        lock.accepts(NAT)
+    lock.reopen()
+    assert lock.source == NAT  # where to send meanwhile
+    assert lock.accepts(NAT) and not lock.accepts(STRANGER)  # it has not
+    lock.reopen()
+    moved = ("203.0.113.2", 10)
+    assert lock.accepts(moved) and lock.source == moved
+    assert not lock.accepts(NAT)
+
+
 def test_another_port_of_the_signalled_machine() -> None:
     lock = AddressLock(PEER, 3)
     assert lock.accepts(STRANGER)

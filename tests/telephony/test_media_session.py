@@ -14,6 +14,7 @@ from tests.telephony.rtp_peer import FAST, bare, connect, negotiated, opened, pa
 from voicebot.audio.g711 import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
 from voicebot.events import Pcm
 from voicebot.telephony.codecs import available
+from voicebot.telephony.line import LineError
 from voicebot.telephony.media_session import MediaParams
 from voicebot.telephony.ports import NoPortError, PortPool
 from voicebot.telephony.rtcp import parse_rtcp
@@ -134,6 +135,27 @@ def test_digits_both_ways() -> None:
             assert [digit for digit, _ in at_caller.digits] == ["#"]
             with pytest.raises(ValueError):
                 await caller.send_digit("x")
+
+    asyncio.run(run())
+
+
+def test_ipv6() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    params = FAST.model_copy(update={"host": "::1", "rtcp_seconds": 0.05})
+
+    async def run() -> None:
+        try:
+            pool = params.pool()
+            pool.release(pool.take())
+        except LineError:
+            pytest.skip("no IPv6 on loopback")
+        async with pair(params) as (caller, _, called, at_called):
+            await caller.play(talk(0.1))
+            await until(lambda: called.round_trip is not None)
+            assert in_order(at_called.pcm, decode_mulaw(encode_mulaw(talk(0.1))))
+            assert called.source == ("::1", caller.port)
+            assert called.counters.total() == 0
 
     asyncio.run(run())
 

@@ -7,7 +7,7 @@ import pytest
 from voicebot.telephony.sdp_types import Crypto, Direction, LocalMedia, Origin, direction
 
 
-@pytest.mark.parametrize(("ours", "theirs"), itertools.product(Direction, Direction))
+@pytest.mark.parametrize(("ours", "theirs"), list(itertools.product(Direction, Direction)))
 def test_directions(ours: Direction, theirs: Direction) -> None:
     assert ours.reverse.reverse is ours
     assert direction(ours.sends, ours.receives) is ours

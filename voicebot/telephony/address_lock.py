@@ -42,9 +42,16 @@ class AddressLock:
             return True
         return self._takes_over(source)
 
+    def reopen(self) -> None:
+        """Believe the next who speaks: what was agreed has changed, and the peer may have moved.
+
+        A peer that has not, and speaks on, is within a packet the only one again.
+        """
+        self._packets = 0
+
     def _takes_over(self, source: Address) -> bool:
         host = (plain_host(source[0]), source[1])
-        if self.source is None or host == self._signalled:
+        if self.source is None or not self._packets or host == self._signalled:
             self.source, self._packets = source, 1
             return True
         # Another port of the signalled machine is likelier the peer than a foreign machine.

@@ -167,6 +167,8 @@ class MediaSession:
             self._lock = AddressLock((negotiated.host, negotiated.port), self._params.lock_after)
             self._rtcp_source = None
             self._resolve(negotiated.host)
+        else:
+            self._lock.reopen()
         self._keep_alive()
         if self._reporting is None:
             self._reporting = self._loop.call_later(self._interval(), self._report)

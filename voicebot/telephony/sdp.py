@@ -17,6 +17,7 @@ and when we do (INVITE, or the 200 to an INVITE without SDP)::
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -362,4 +363,6 @@ def _keys(local: LocalMedia) -> tuple[Crypto, ...]:
 
 
 def _key(tag: int, suite: str, local: LocalMedia) -> Crypto:
-    return Crypto(tag, suite, local.key[: SUITES[suite]])
+    # Another suite, another key: a stream that starts over must not reuse one.
+    key = hashlib.sha512(suite.encode("ascii") + local.key).digest()
+    return Crypto(tag, suite, key[: SUITES[suite]])

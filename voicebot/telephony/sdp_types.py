@@ -191,7 +191,7 @@ class LocalMedia:
     port: int
     rtcp_port: int
     key: bytes
-    """46 random octets: master key and salt, cut to what the suite needs; kept for the session"""
+    """at least 46 random octets, kept for the session; master key and salt are made of them"""
     direction: Direction = Direction.SENDRECV
     """what we want to do; RECVONLY for a recorder"""
     label: str = ""
