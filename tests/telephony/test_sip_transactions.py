@@ -25,24 +25,22 @@ from tests.telephony.sip_help import (
     run_at_once,
     until,
 )
-from tests.telephony.test_sip_messages import REFUSED, SILENT, mutated
+from tests.telephony.test_sip_parse import REFUSED, SILENT, mutated
 from tests.telephony.torture import MESSAGES
-from voicebot.telephony.line import LineError
-from voicebot.telephony.sip_headers import parse_uri
 from voicebot.telephony.sip_messages import (
-    parse,
     response_to,
     serialise,
     to_tag,
     top_via,
 )
 from voicebot.telephony.sip_params import Hop
+from voicebot.telephony.sip_parse import parse
 from voicebot.telephony.sip_transactions import TransactionState
 
 Scene = Callable[[Side, Side, Pipe], Coroutine[Any, Any, None]]
 
 
-def play(scene: Scene, plan: Plan = perfect, sockets: bool = False, **changes: Any) -> None:
+def play(scene: Scene, plan: Plan = perfect, **changes: Any) -> None:
     """Run a scene between two sides on a pipe; afterwards nothing may be left."""
 
     async def run() -> None:
@@ -51,7 +49,7 @@ def play(scene: Scene, plan: Plan = perfect, sockets: bool = False, **changes: A
         async with Side(params, pipe=pipe, here=A) as a, Side(params, pipe=pipe, here=B) as b:
             await scene(a, b, pipe)
 
-    (asyncio.run if sockets else run_at_once)(run())
+    run_at_once(run())
 
 
 async def emptied(*sides: Side) -> None:
@@ -400,7 +398,7 @@ def test_where_responses_go() -> None:
             went.append(target)
             return original(here, target, data)
 
-        pipe.carry = carry  # type: ignore[method-assign]
+        pipe.carry = carry  # type: ignore
         flow = PipeFlow(source, pipe.ends[B])
         b.layer.receive(raw("OPTIONS", "z9hG4bK1"), flow)
         b.layer.receive(raw("INFO", "z9hG4bK2").replace(b";rport", b""), flow)
@@ -673,23 +671,3 @@ def test_a_request_that_lacks_headers_is_refused() -> None:
             a.ask(request, B)
 
     play(scene)
-
-
-def test_resolve() -> None:
-    async def scene(a: Side, b: Side, pipe: Pipe) -> None:
-        async def found(text: str) -> Hop:
-            return await a.layer.resolve(parse_uri(text))
-
-        assert await found("sip:bob@127.0.0.1") == Hop("udp", "127.0.0.1", 5060)
-        assert await found("sip:127.0.0.1:5070;transport=TCP") == Hop("tcp", "127.0.0.1", 5070)
-        assert await found("sips:bob@[::1]") == Hop("tls", "::1", 5061)
-        assert await found("sip:x@h.example;maddr=127.0.0.9") == Hop("udp", "127.0.0.9", 5060)
-        local = await found("sip:localhost;transport=tls")
-        assert (local, local.name) == (Hop("tls", "127.0.0.1", 5061), "localhost")
-        for text in ("tel:+15550100", "sip:a@h;transport=sctp"):
-            with pytest.raises(LineError, match="no way to"):
-                await found(text)
-        with pytest.raises(LineError, match="cannot be resolved"):
-            await found("sip:a@no-such-host.invalid")
-
-    play(scene, sockets=True)

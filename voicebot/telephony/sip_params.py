@@ -75,7 +75,8 @@ class SipParams(Params):
     )
     allow: list[str] = key(
         ["127.0.0.0/8", "::1/128"],
-        "Networks whose messages are looked at; all others are dropped unseen, and counted.",
+        "Networks whose messages are looked at, besides the peers that requests are sent to; all "
+        "others are dropped unseen, and counted.",
     )
     tls_certificate: str = key("", "PEM file with our certificate and its chain; tls wants one.")
     tls_key: str = key("", "PEM file with its key; empty: it is in the certificate's file.")

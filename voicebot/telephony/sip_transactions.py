@@ -16,25 +16,23 @@ import structlog
 from aiosipua.headers import SipUri, Via, stringify_via
 from aiosipua.message import SipRequest, SipResponse
 
-from voicebot.telephony.line import LineError
 from voicebot.telephony.sip_client_transaction import ClientTransaction, follow_up
 from voicebot.telephony.sip_flood import Gate
+from voicebot.telephony.sip_matching import Key, dialog_key, merged_key, server_key
 from voicebot.telephony.sip_messages import (
-    COOKIE,
-    MalformedError,
     call_id_of,
     copy_request,
     cseq_of,
-    from_tag,
     new_branch,
-    parse,
     put_to_tag,
     response_to,
     serialise,
     to_tag,
     top_via,
 )
-from voicebot.telephony.sip_params import Hop, SipParams, is_address
+from voicebot.telephony.sip_params import Hop, SipParams
+from voicebot.telephony.sip_parse import MalformedError, parse
+from voicebot.telephony.sip_resolve import resolve
 from voicebot.telephony.sip_server_transaction import ServerTransaction
 from voicebot.telephony.sip_timers import Times, TransactionState, where
 from voicebot.telephony.sip_transport import Carrier, Flow, SipTransport
@@ -55,24 +53,7 @@ LARGEST_DATAGRAM = 1300
 LOG_SECONDS = 10.0
 """between two log lines of one kind"""
 
-Key = tuple[str, ...]
 T = TypeVar("T")
-
-
-def server_key(request: SipRequest, via: Via) -> Key:
-    """What two requests of one server transaction have in common (17.2.3).
-
-    ACK and CANCEL get the key of the INVITE.  A branch without the magic cookie, or of nothing but
-    the cookie, is not unique: then RFC 2543's fields are compared.
-    """
-    method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
-    branch = via.params.get("branch") or ""
-    if branch[: len(COOKIE)].lower() == COOKIE.lower() and len(branch) > len(COOKIE):
-        return branch, via.host.lower(), str(via.port or 0), method
-    return (
-        *("", request.uri, from_tag(request), call_id_of(request)),
-        *(str(cseq_of(request).seq), stringify_via(via), method),
-    )
 
 
 class SipLayer:
@@ -236,8 +217,7 @@ class SipLayer:
     def _begin(self, request: SipRequest, key: Key, flow: Flow) -> None:
         merged: Key = ()
         if not to_tag(request):
-            cseq = cseq_of(request)
-            merged = (from_tag(request), call_id_of(request), str(cseq.seq), cseq.method)
+            merged = merged_key(request)
             if merged in self._begun:
                 self.counters["sip_merged_requests"] += 1
                 self._reject(request, 482, flow)
@@ -269,14 +249,9 @@ class SipLayer:
 
     def _note_accepted(self, server: ServerTransaction) -> None:
         if server.final is not None:
-            dialog = self._dialog_key(server.final)
+            dialog = dialog_key(server.final)
             self._server_keys[server][2] = dialog
             self._accepted[dialog] = server
-
-    @staticmethod
-    def _dialog_key(message: SipRequest | SipResponse) -> Key:
-        seq = str(cseq_of(message).seq)
-        return call_id_of(message), from_tag(message), to_tag(message), seq
 
     def _forget_server(self, server: ServerTransaction) -> None:
         key, merged, dialog = self._server_keys.pop(server)
@@ -287,7 +262,7 @@ class SipLayer:
     def _take_ack(self, request: SipRequest, server: ServerTransaction | None, flow: Flow) -> None:
         if server is not None and server.ack():
             return
-        accepted = server or self._accepted.get(self._dialog_key(request))
+        accepted = server or self._accepted.get(dialog_key(request))
         if accepted is None:
             self.counters["sip_stray_acks"] += 1
         else:
@@ -509,30 +484,4 @@ class SipLayer:
         Raises:
             LineError: No such host, or a transport that we do not speak.
         """
-        name = (uri.params.get("maddr") or uri.host).strip("[]")
-        spoken = [here.transport for here in self.listeners] or ["udp"]
-        transport = (uri.params.get("transport") or "").lower()
-        if uri.scheme == "sips":
-            transport = "tls"
-        if not transport:
-            transport = "udp" if "udp" in spoken else spoken[0]
-        if uri.scheme not in ("sip", "sips") or transport not in ("udp", "tcp", "tls") or not name:
-            raise LineError(
-                f"no way to {uri.scheme}:{uri.host} by {transport}",
-                "use a sip or sips URI with a host, and transport udp, tcp or tls",
-            )
-        port = uri.port or (5061 if transport == "tls" else 5060)
-        if is_address(name):
-            return Hop(transport, name, port, name)
-        try:
-            async with asyncio.timeout(self._params.connect_seconds):
-                found = await asyncio.get_running_loop().getaddrinfo(name, port)
-        except (OSError, UnicodeError, TimeoutError) as error:
-            raise LineError(
-                f"{name}: cannot be resolved ({error})", "check the host name and the resolver"
-            ) from error
-        hosts = [str(entry[4][0]) for entry in found]
-        ours = [here.host for here in self.listeners if here.transport == transport]
-        six = bool(ours) and all(":" in host for host in ours)
-        fitting = [host for host in hosts if (":" in host) == six] or hosts
-        return Hop(transport, fitting[0], port, name)
+        return await resolve(uri, self.listeners, self._params.connect_seconds)

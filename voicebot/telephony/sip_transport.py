@@ -12,7 +12,6 @@ import socket
 import ssl
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from voicebot.telephony.line import LineError
@@ -20,6 +19,7 @@ from voicebot.telephony.sip_connection import Connection
 from voicebot.telephony.sip_flood import Gate
 from voicebot.telephony.sip_params import Hop, SipParams, is_address, parse_listen
 from voicebot.telephony.sip_tls import client_context, server_context
+from voicebot.telephony.sip_udp import Endpoint
 
 __all__ = ["Carrier", "Flow", "Hop", "SipParams", "SipTransport"]
 
@@ -75,55 +75,6 @@ class Carrier(Protocol):
         ...
 
 
-class _Endpoint(asyncio.DatagramProtocol):
-    """One UDP socket."""
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        receive: Callable[[bytes, Flow], None],
-        counters: Counter[str],
-    ) -> None:
-        here = sock.getsockname()
-        self.local = Hop("udp", here[0], here[1])
-        self._sock = sock
-        self._receive = receive
-        self._counters = counters
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._receive(data, UdpFlow(Hop("udp", addr[0], addr[1]), self))
-
-    def error_received(self, exc: Exception) -> None:
-        self._counters["sip_udp_errors"] += 1
-
-    def send(self, hop: Hop, data: bytes) -> bool:
-        """Send a datagram; False if that is impossible.
-
-        Straight to the socket: asyncio would queue without bounds what does not fit; a datagram
-        that is dropped here is repeated like one that the network lost.
-        """
-        try:
-            self._sock.sendto(data, (hop.host, hop.port))
-        except BlockingIOError:
-            self._counters["sip_udp_unsent"] += 1
-        except (OSError, OverflowError):
-            self._counters["sip_udp_errors"] += 1
-            return False
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class UdpFlow:
-    """A peer's address, and the socket that heard from it."""
-
-    hop: Hop
-    endpoint: _Endpoint
-
-    def send(self, data: bytes, port: int = 0) -> bool:
-        """Send back from the same socket, to another port if one is given."""
-        return self.endpoint.send(Hop("udp", self.hop.host, port) if port else self.hop, data)
-
-
 class SipTransport:
     """All sockets of one SIP endpoint.
 
@@ -145,7 +96,7 @@ class SipTransport:
         self._receive = receive
         self._gate = gate
         self._counters = counters
-        self._endpoints: list[tuple[_Endpoint, asyncio.DatagramTransport]] = []
+        self._endpoints: list[tuple[Endpoint, asyncio.DatagramTransport]] = []
         self._listening: list[tuple[Hop, socket.socket]] = []
         self._connections: dict[Hop, Connection] = {}
         self._waiting: dict[Hop, list[tuple[bytes, Callable[[], None]]]] = {}
@@ -208,7 +159,7 @@ class SipTransport:
             ) from error
         if datagrams:
             transport, endpoint = await loop.create_datagram_endpoint(
-                lambda: _Endpoint(sock, self._receive, self._counters), sock=sock
+                lambda: Endpoint(sock, self._receive, self._counters), sock=sock
             )
             self._endpoints.append((endpoint, transport))
             return
@@ -349,7 +300,8 @@ class SipTransport:
             return
         waiting = self._waiting.get(hop)
         if waiting is None:
-            if self._closed or len(self._waiting) >= self._params.max_connections:
+            full = len(self._waiting) + len(self._connections) >= 2 * self._params.max_connections
+            if self._closed or full:
                 loop.call_soon(failed)
                 return
             self._waiting[hop] = [(data, failed)]
