@@ -116,7 +116,8 @@ class FakeAsterisk:
             "accountcode": "",
             "dialplan": {
                 "context": channel.context, "exten": channel.exten, "priority": 1,
-                "app_name": "Stasis" if channel.stasis else "", "app_data": "",
+                "app_name": "Stasis" if channel.stasis else "",
+                "app_data": "voicebot,take" if channel.stasis else "",
             },
             "creationtime": "2026-01-01T00:00:00.000+0000",
             "language": "en",
@@ -367,6 +368,11 @@ class FakeAsterisk:
             assert query == {"type": "mixing"}
             self.bridges[path[0]] = []
             return {"id": path[0]}
+        if method == "GET" and not path:
+            return [
+                {"id": name, "bridge_type": "mixing", "channels": members}
+                for name, members in self.bridges.items()
+            ]
         if path[0] not in self.bridges:
             raise Refusal(404, "Bridge not found")
         if method == "DELETE":

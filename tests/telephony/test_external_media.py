@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.telephony.fake_asterisk import FakeAsterisk
+from tests.telephony.fake_asterisk import Channel, FakeAsterisk
 from tests.telephony.receiving import Desk, Heard, tone, until
 from voicebot.events import Leg
 from voicebot.telephony.ari import AriClient, AriParams, AriState
@@ -429,23 +431,91 @@ def test_what_ended_while_we_were_cut_off_is_found_out() -> None:
     asyncio.run(call())
 
 
-def test_what_an_earlier_run_left_is_removed() -> None:
+def test_what_a_killed_run_left_behind_is_mended() -> None:
     async def call() -> None:
         async with FakeAsterisk() as asterisk:
-            left = asterisk.call()
-            del asterisk.channels[left.id]
-            left.id = "voicebot-media-caller-abc"
-            asterisk.channels[left.id] = left
-            other = asterisk.call()
-            other.id, old = "voicebot2-media-caller-abc", other.id
-            asterisk.channels[other.id] = asterisk.channels.pop(old)
-            client = AriClient(AriParams(url=asterisk.url, password=SecretStr("secret")))
-            gateway = ExternalMediaGateway(client, Desk(), MediaParams(), PortPool(0, 0))
+            names = {
+                "voicebot-media-caller-abc": False, "voicebot-spy-agent-abc": False,
+                "voicebot2-media-caller-abc": True, "voicebot-agent-abc": True,
+                "170000.7": True, "170000.8": True, "170000.9": True,
+            }  # fmt: skip
+            for name in names:
+                asterisk.channels[name] = Channel(
+                    name, stasis=name not in ("170000.9", "voicebot2-media-caller-abc")
+                )
+            asterisk.bridges["voicebot-bridge-caller-abc"] = ["170000.8", "voicebot-agent-abc"]
+            client = AriClient(
+                AriParams(url=asterisk.url, password=SecretStr("secret"), settle_seconds=0.02)
+            )
+            desk = Desk()
+            gateway = ExternalMediaGateway(client, desk, MediaParams(), PortPool(0, 0))
             await gateway.start()
-            await until(lambda: left.id not in asterisk.channels)
-            assert other.id in asterisk.channels
+            new = asterisk.call("take")
+            await until(lambda: not asterisk.channels["170000.7"].stasis)
+            await until(lambda: len(asterisk.requests) > 5)
+            assert asterisk.channels["170000.7"].variables == {"VOICEBOT_STATUS": "FAILED"}
+            for name, stays in names.items():
+                assert (name in asterisk.channels) == stays, name
+            assert asterisk.channels["170000.8"].stasis and new.stasis
+            assert "voicebot-bridge-agent-abc" not in asterisk.bridges
+            assert asterisk.bridges["voicebot-bridge-caller-abc"]
+            assert gateway.counters["external_media_left_over"] == 3
+            assert gateway.counters["external_media_stranded"] == 1
             await gateway.close()
             await client.close()
+
+    asyncio.run(call())
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "a", "monitor", "Up", "5"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "dialplan", "caller", "number", "exten", "state"]), inner
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "type": st.sampled_from(
+                    [
+                        "StasisStart",
+                        "StasisEnd",
+                        "ChannelDestroyed",
+                        "ChannelDtmfReceived",
+                        "Dial",
+                        "ChannelHold",
+                        "X",
+                    ]
+                )
+            },
+            optional={
+                "channel": json_values,
+                "args": json_values,
+                "digit": json_values,
+                "duration_ms": json_values,
+                "cause": json_values,
+            },
+        ),
+        max_size=10,
+    )
+)
+def test_no_event_breaks_the_gateway(events: list[dict[str, Any]]) -> None:
+    async def call() -> None:
+        client = AriClient(AriParams())  # not connected: every request fails
+        gateway = ExternalMediaGateway(client, Desk(), MediaParams(), PortPool(0, 0))
+        for event in events:
+            gateway._event(event)
+            await asyncio.sleep(0)
+        await until(lambda: not gateway._tasks)
+        assert not gateway._calls and not gateway._expected
 
     asyncio.run(call())
 

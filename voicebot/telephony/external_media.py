@@ -126,7 +126,7 @@ class ExternalMediaGateway:
                 future.set_result(None)
             return
         if channel.startswith(self._ours()):
-            self._start(self._remove(channel))  # came too late, nobody waits for it
+            self._start(self._remove("channels", channel))  # came too late, nobody waits for it
             return
         call = self._calls.get(channel)
         if call is not None:
@@ -187,7 +187,7 @@ class ExternalMediaGateway:
             self._start(self._reconcile())
 
     async def _reconcile(self) -> None:
-        """Find out what was missed while there were no events."""
+        """Find out what was missed while there were no events; the first time, before we began."""
         before = dict(self._calls)
         try:
             answer = await self._client.request("GET", "channels")
@@ -199,26 +199,55 @@ class ExternalMediaGateway:
             if channel not in there:
                 self.faults.count("external_media_missed_end")
                 call.missing()
-        if not self._tidied:  # what an earlier run of this program may have left behind
+        if not self._tidied:
             self._tidied = True
-            prefixes = tuple(f"{self._client.app}-{kind}-" for kind in ("media", "spy"))
-            in_use = {
-                name
-                for call in self._calls.values()
-                for leg in call.media.values()
-                for name in (leg.media_channel, leg.spy_channel)
-            }
-            for channel in there - in_use:
-                if channel.startswith(prefixes):
-                    self.faults.count("external_media_left_over")
-                    await self._remove(channel)
+            await self._tidy([each for each in channels if isinstance(each, dict)])
+
+    async def _tidy(self, channels: list[Message]) -> None:
+        """Mend what an earlier run of this program left behind when it was killed."""
+        # Calls that come just now are in Asterisk's list before their events are here.
+        await asyncio.sleep(self._client.params.settle_seconds)
+        try:
+            bridges = await self._client.request("GET", "bridges")
+        except AriError:
+            return
+        app = self._client.app
+        in_use = {
+            name
+            for call in self._calls.values()
+            for leg in call.media.values()
+            for name in (call.channel, leg.media_channel, leg.spy_channel, leg.bridge)
+        }
+        for about in bridges if isinstance(bridges, list) else []:
+            bridge = text_of(about, "id") if isinstance(about, dict) else ""
+            if not bridge.startswith(f"{app}-bridge-") or bridge in in_use:
+                continue
+            members = [each for each in about.get("channels") or [] if isinstance(each, str)]
+            if any(each.startswith(f"{app}-agent-") for each in members):
+                in_use.update(members)  # a caller and an agent who talk: not to be disturbed
+            else:
+                self.faults.count("external_media_left_over")
+                await self._remove("bridges", bridge)
+        for about in channels:
+            channel = text_of(about, "id")
+            if channel in in_use or channel.startswith(f"{app}-agent-"):
+                continue
+            if channel.startswith(self._ours()):
+                self.faults.count("external_media_left_over")
+                await self._remove("channels", channel)
+            elif (
+                text_of(about, "dialplan", "app_name") == "Stasis"
+                and text_of(about, "dialplan", "app_data").split(",")[0] == app
+            ):
+                self.faults.count("external_media_stranded")  # a caller who hears silence
+                await StasisCall(self._client, self, channel, Mode.TAKE).let_go("FAILED")
 
     def _ours(self) -> tuple[str, ...]:
         return tuple(f"{self._client.app}-{kind}-" for kind in ("media", "spy", "agent"))
 
-    async def _remove(self, channel: str) -> None:
+    async def _remove(self, kind: str, name: str) -> None:
         try:
-            await self._client.request("DELETE", "channels", channel)
+            await self._client.request("DELETE", kind, name)
         except AriError:
             self.faults.count("external_media_not_removed")
 
