@@ -1,0 +1,1 @@
+"""Real telephone programs as peers: sipp, baresip and kamailio, on loopback."""
