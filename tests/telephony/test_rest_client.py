@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import httpx
 import pytest
 
 from tests.telephony.rest_server import api
 from voicebot.telephony.line import TransferResult
-from voicebot.telephony.rest_client import RestError, json_of, request
+from voicebot.telephony.rest_client import Clients, RestError, json_of, request
 
 
 def test_an_answer_is_given_back() -> None:
@@ -45,5 +46,19 @@ def test_an_address_that_leads_nowhere_is_unreachable(url: str) -> None:
             with pytest.raises(RestError) as caught:
                 await request(client, "GET", url)
             assert caught.value.result is TransferResult.UNREACHABLE
+
+    asyncio.run(main())
+
+
+def test_certificates_are_verified_where_there_are_some_and_read_once() -> None:
+    async def main() -> None:
+        clients = Clients("https://api.example", 1.0)
+        async with await clients.open():
+            first = clients._tls
+        assert first is not None and first.verify_mode is ssl.CERT_REQUIRED
+        assert first.check_hostname
+        async with await clients.open():
+            assert clients._tls is first
+        assert Clients("http://127.0.0.1", 1.0)._tls is None
 
     asyncio.run(main())

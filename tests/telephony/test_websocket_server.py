@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import ssl
+import subprocess
+from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.telephony.receiving import Desk, until
@@ -252,5 +257,29 @@ def test_a_peer_that_has_gone_deaf_does_not_hold_up_the_end() -> None:
                 await server.close()
             assert desk.calls[0].reasons in (["shutdown"], ["line_lost"])
             client.transport.abort()
+
+    asyncio.run(main())
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make a certificate")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
+        f"-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout {key} -out {cert}"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+
+    async def main() -> None:
+        desk = Desk()
+        async with listening(desk, tls_cert=str(cert), tls_key=str(key)) as server:
+            trust = ssl.create_default_context(cafile=str(cert))
+            url = f"wss://localhost:{server.port}{FORK}"
+            async with connect(
+                url, additional_headers=BEARER, ssl=trust, host="127.0.0.1", proxy=None
+            ) as client:
+                await client.send(bytes(320))
+                await until(lambda: desk.calls and len(desk.calls[0].pcm()) == 160)
 
     asyncio.run(main())

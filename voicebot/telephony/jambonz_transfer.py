@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from voicebot.params import Params, key
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
-from voicebot.telephony.rest_client import RestError, json_of, request
+from voicebot.telephony.rest_client import Clients, RestError, json_of, request
 from voicebot.telephony.websocket_peer import Answer, Handshake
 
 _ROOT: Final = "/media/jambonz/transfer/"
@@ -78,6 +78,8 @@ class JambonzTransfer:
         self._params = params
         self._public_url = re.sub("^ws", "http", public_url.rstrip("/"))
         self._offered: dict[str, str] = {}
+        headers = {"Authorization": f"Bearer {params.api_key.get_secret_value()}"}
+        self._clients = Clients(params.base_url, params.timeout_seconds, headers=headers)
 
     def hook(self, handshake: Handshake) -> Answer | None:
         """Answer jambonz' question whom to dial; None for other paths."""
@@ -101,7 +103,7 @@ class JambonzTransfer:
         name = secrets.token_urlsafe(32)
         self._offered[name] = json.dumps(dial(target, briefing, self._params))
         try:
-            async with self._client() as client:
+            async with await self._clients.open() as client:
                 before = {child["sid"] for child in await self._children(client, reference)}
                 hook = {"url": f"{self._public_url}{_ROOT}{name}", "method": "GET"}
                 await request(client, "PUT", self._url(reference), json={"call_hook": hook})
@@ -116,7 +118,7 @@ class JambonzTransfer:
         if not _SID.fullmatch(reference):
             return
         try:
-            async with self._client() as client:
+            async with await self._clients.open() as client:
                 body = {"call_status": "completed"}
                 await request(client, "PUT", self._url(reference), json=body)
         except RestError:
@@ -169,11 +171,6 @@ class JambonzTransfer:
     async def _is_over(self, client: httpx.AsyncClient, reference: str) -> bool:
         call = await self._call(client, reference)
         return not call or call.get("call_status") in _OVER
-
-    def _client(self) -> httpx.AsyncClient:
-        p = self._params
-        headers = {"Authorization": f"Bearer {p.api_key.get_secret_value()}"}
-        return httpx.AsyncClient(headers=headers, timeout=p.timeout_seconds, follow_redirects=False)
 
     def _url(self, reference: str) -> str:
         p = self._params

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from voicebot.params import Params, key
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
-from voicebot.telephony.rest_client import RestError, json_of, request
+from voicebot.telephony.rest_client import Clients, RestError, json_of, request
 
 _ENDS: Final[dict[str, TransferResult]] = {
     "in-progress": TransferResult.DONE,
@@ -62,6 +62,9 @@ class TwilioTransfer:
 
     def __init__(self, params: TwilioRestParams) -> None:
         self._params = params
+        secret = params.password.get_secret_value()
+        auth = httpx.BasicAuth(params.username or params.account_sid, secret)
+        self._clients = Clients(params.base_url, params.timeout_seconds, auth=auth)
 
     async def __call__(self, reference: str, target: str, briefing: Briefing) -> Transferred:
         """Hand over.
@@ -75,7 +78,7 @@ class TwilioTransfer:
             return Transferred(TransferResult.UNSUPPORTED, "not a CallSid")
         p = self._params
         try:
-            async with self._client() as client:
+            async with await self._clients.open() as client:
                 before = {child["sid"] for child in await self._children(client, reference)}
                 document = twiml(target, briefing, p)
                 call = self._url(f"Calls/{reference}.json")
@@ -89,7 +92,7 @@ class TwilioTransfer:
         if not _SID.fullmatch(reference):
             return
         try:
-            async with self._client() as client:
+            async with await self._clients.open() as client:
                 url = self._url(f"Calls/{reference}.json")
                 await request(client, "POST", url, data={"Status": "completed"})
         except RestError:
@@ -126,11 +129,6 @@ class TwilioTransfer:
     async def _is_over(self, client: httpx.AsyncClient, reference: str) -> bool:
         answer = json_of(await request(client, "GET", self._url(f"Calls/{reference}.json")))
         return isinstance(answer, dict) and answer.get("status") in _OVER
-
-    def _client(self) -> httpx.AsyncClient:
-        p = self._params
-        auth = httpx.BasicAuth(p.username or p.account_sid, p.password.get_secret_value())
-        return httpx.AsyncClient(auth=auth, timeout=p.timeout_seconds, follow_redirects=False)
 
     def _url(self, rest: str) -> str:
         p = self._params
