@@ -39,8 +39,10 @@ class MediaSession:
     Attributes:
         last_heard: Loop time of the last packet that was accepted; of opening before the first.
         counters: ``rtp_malformed``, ``rtp_strangers``, ``rtp_unknown_payload``, ``rtp_early``
-            (before :meth:`apply`), ``rtp_unsent``, ``srtp_rejected``, ``rtcp_malformed``,
-            ``rtcp_strangers``, ``rtcp_bye``, ``dtmf_malformed``.
+            (before :meth:`apply`), ``rtp_flooded`` (more audio than there is time for),
+            ``rtp_unresolved`` (a name instead of an address), ``rtp_unsent``,
+            ``srtp_rejected``, ``rtcp_malformed``, ``rtcp_strangers``, ``rtcp_bye``,
+            ``dtmf_malformed``.
     """
 
     def __init__(
@@ -361,6 +363,8 @@ class MediaSession:
         ):
             self.counters["dtmf_malformed"] += 1
         self._stream.push(packet, now)
+        if self._stream.flooded:
+            self.counters["rtp_flooded"] = self._stream.flooded
         if self._overdue is None:
             self._watch()
 

@@ -37,6 +37,10 @@ _SLACK: Final = 0.5
 """s by which timestamps may run ahead of the clock; a greater step is no silence but a jump"""
 _PAUSE: Final = 0.2
 """s without a packet that count as silence where timestamps say nothing"""
+_BURST: Final = 10.0
+"""s by which what is heard may run ahead of the clock: a stalled network catches up"""
+_FASTEST: Final = 1.05
+"""s of audio that a peer's clock may make of a second"""
 _PIECE: Final = 1.0
 """s of filling that are handed on at once"""
 _HALF: Final = 0x80000000
@@ -59,6 +63,7 @@ class RtpStream:
         strays: Single packets of another source or with a wild sequence number, dropped.
         restarts: How often the peer began anew.
         jumps: How often timestamps jumped.
+        flooded: Packets dropped since the peer sends far more audio than there is time for.
         concealed: s of audio made up for lost packets.
         ssrc: Of the source that is heard; None before the first packet.
     """
@@ -75,7 +80,7 @@ class RtpStream:
         self._rate = 8000
         self._clock = 8000
         self.packets = self.lost = self.late = self.duplicates = self.strays = 0
-        self.restarts = self.jumps = 0
+        self.restarts = self.jumps = self.flooded = 0
         self.concealed = 0.0
         self.ssrc: int | None = None
         self._begun = False
@@ -100,6 +105,10 @@ class RtpStream:
         self._concealment: Concealment | None = None
         self._transit: tuple[float, int] | None = None
         self._jitter = 0.0
+        self._origin: float | None = None
+        """arrival of the first audio"""
+        self._total = 0
+        """samples heard"""
 
     def configure(self, coders: Mapping[int, Coder], comfort_noise: int) -> None:
         """Say how payloads are read; again when that was negotiated anew.
@@ -289,6 +298,13 @@ class RtpStream:
             return
         if not packet.payload:
             return
+        if self._origin is None:
+            self._origin = now
+        if self._total > (_BURST + (now - self._origin) * _FASTEST) * self._rate:
+            self.flooded += 1
+            self._next = (packet.timestamp + len(packet.payload)) & 0xFFFFFFFF
+            self._missing = 0
+            return
         if packet.timestamp != self._next or self._last_audio is None:
             self._fill_to(packet.timestamp, now)
         self._missing = 0
@@ -299,8 +315,12 @@ class RtpStream:
         self._length = len(pcm) // coder.per_tick
         self._next = (packet.timestamp + self._length) & 0xFFFFFFFF
         self._last_audio = now
+        self._emit(pcm, False)
+
+    def _emit(self, pcm: Pcm, concealed: bool) -> None:
         self._recent.append(pcm)
-        self._heard(pcm, False)
+        self._total += len(pcm)
+        self._heard(pcm, concealed)
 
     def _fill_to(self, timestamp: int, now: float) -> None:
         """Make up for lost packets, and for silence, between the last audio and this packet."""
@@ -330,18 +350,14 @@ class RtpStream:
             self._recent.append(recent[-keep:])
         self.concealed += samples / self._rate
         for piece in self._pieces(samples):
-            pcm = self._concealment.take(piece)
-            self._recent.append(pcm)
-            self._heard(pcm, True)
+            self._emit(self._concealment.take(piece), True)
 
     def _silence(self, samples: int) -> None:
         if not samples:
             return
         self._concealment = None
         for piece in self._pieces(samples):
-            pcm = self._noise.take(piece)
-            self._recent.append(pcm)
-            self._heard(pcm, False)
+            self._emit(self._noise.take(piece), False)
         self._noise.silence()
 
     def _pieces(self, samples: int) -> list[int]:
