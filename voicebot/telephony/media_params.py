@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from voicebot.params import Params, key
 from voicebot.telephony.codecs import available
@@ -46,6 +48,15 @@ class MediaParams(Params):
         10.0, "How often something is sent while nothing is said.", unit="s", gt=0.0, le=300.0
     )
     rtcp_seconds: float = key(5.0, "Mean time between reports to the peer.", unit="s", gt=0.0)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        # 0.0.0.0 in a session description means hold: nobody would send anything.
+        if self.host in ("0.0.0.0", "::") and self.advertise in ("", "0.0.0.0", "::"):
+            raise ValueError(f"advertise: needed where host is {self.host}: an address of yours")
+        if self.port_low and self.port_low + self.port_low % 2 + 1 > self.port_high:
+            raise ValueError("port_high: an even port and the next are needed from port_low on")
+        return self
 
     def abilities(self) -> Abilities:
         """What can be negotiated; codecs whose library is missing are left out and logged once."""
