@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from tests.telephony.rtp_peer import FAST, bare, connect, negotiated, opened, pa
 from voicebot.audio.g711 import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
 from voicebot.events import Pcm
 from voicebot.telephony.codecs import available
+from voicebot.telephony.dtmf import event_payload
 from voicebot.telephony.line import LineError
 from voicebot.telephony.media_session import MediaParams
 from voicebot.telephony.ports import NoPortError, PortPool
 from voicebot.telephony.rtcp import parse_rtcp
 from voicebot.telephony.rtp import build_rtp, parse_rtp
-from voicebot.telephony.sdp import Crypto, Direction, SrtpMode
+from voicebot.telephony.sdp import Codec, Crypto, Direction, SrtpMode
 from voicebot.telephony.srtp import SrtpTransform
 
 
@@ -135,6 +137,19 @@ def test_digits_both_ways() -> None:
             assert [digit for digit, _ in at_caller.digits] == ["#"]
             with pytest.raises(ValueError):
                 await caller.send_digit("x")
+
+    asyncio.run(run())
+
+
+def test_digits_at_another_clock_than_the_audio() -> None:
+    async def run() -> None:
+        async with opened() as (session, heard), bare() as peer:
+            agreed = replace(negotiated(peer.port), dtmf=Codec("TELEPHONE-EVENT", 101, 48000))
+            session.apply(agreed)
+            peer.send(session, event_payload("4", 12000, end=True), payload_type=101)
+            await until(lambda: bool(heard.digits))
+            assert heard.digits == [("4", 0.25)]
+            assert not await session.send_digit("4")
 
     asyncio.run(run())
 

@@ -265,17 +265,20 @@ class MediaSession:
             for payload, name in names.items()
         }
         self._names = names
-        clock = negotiated.dtmf.clock if negotiated.dtmf else 8000
+        codec = negotiated.codec
+        clock = negotiated.dtmf.clock if negotiated.dtmf else codec.clock
         self._clocks = dict.fromkeys(negotiated.dtmf_heard, clock)
         self._known = frozenset((*self._coders, *self._clocks, negotiated.comfort_noise))
         self._stream.configure(self._coders, negotiated.comfort_noise)
         sent = (negotiated.codec, negotiated.ptime_ms, negotiated.dtmf)
         if before is None or sent != (before.codec, before.ptime_ms, before.dtmf):
             self._sender.configure(
-                make_coder(negotiated.codec.name),
-                negotiated.codec.payload,
+                make_coder(codec.name),
+                codec.payload,
                 negotiated.ptime_ms,
-                negotiated.dtmf.payload if negotiated.dtmf else -1,
+                # Events count in the clock of the audio before them (RFC 4733 section 2.1); at
+                # another clock they are understood, but not sent.
+                negotiated.dtmf.payload if negotiated.dtmf and clock == codec.clock else -1,
             )
 
     def _set_keys(self, negotiated: Negotiated) -> None:
