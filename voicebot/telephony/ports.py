@@ -88,7 +88,8 @@ class PortPool:
 
     def release(self, pair: PortPair) -> None:
         """Close a pair; may be called twice."""
-        self._out.discard(pair.port) if pair.rtp.fileno() >= 0 else None
+        if pair.rtp.fileno() >= 0:  # else the port may be another call's by now
+            self._out.discard(pair.port)
         pair.rtp.close()
         pair.rtcp.close()
 
