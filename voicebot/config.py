@@ -68,7 +68,8 @@ class Config(Params):
     rules: RulesParams = key(RulesParams(), "Phrases that matter whatever the tone of voice.")
     actions: ActionsParams = key(ActionsParams(), "What is done about a state or an alert.")
     engine: EngineParams = key(
-        EngineParams(), "voicebot serve: how many calls, and what happens to those too many or dead."
+        EngineParams(),
+        "voicebot serve: how many calls, and what happens to those too many or dead.",
     )
     handover: HandoverParams = key(
         HandoverParams(), "voicebot serve: when and to whom callers are handed over."

@@ -18,6 +18,7 @@ from rich.table import Table
 from voicebot import config
 from voicebot.audio.files import open_file
 from voicebot.bench import STAGES, PipelineCost, measure, silent
+from voicebot.cli import bench_line
 from voicebot.cli.config import ConfigOption
 from voicebot.cli.run import LanguageOption
 from voicebot.engine import Engine
@@ -26,9 +27,8 @@ from voicebot.errors import OutputError
 app = typer.Typer(no_args_is_help=True, help="Measure what voicebot costs on this machine.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep ``pipeline`` a subcommand while it is the only one."""
+app.command("line")(bench_line.line)
+app.command("soak")(bench_line.soaking)
 
 
 @app.command()

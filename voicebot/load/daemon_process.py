@@ -17,6 +17,8 @@ from voicebot.closing import Closing
 from voicebot.errors import VoicebotError
 from voicebot.serving.control import ControlError, ask
 
+MEDIA: Final = "media"
+"""in place of a language: audio is taken in and not listened to"""
 START_SECONDS: Final = 120.0
 """s that models may take to load"""
 
@@ -44,7 +46,7 @@ class DaemonProcess(Closing):
     Args:
         folder: Scratch folder; its log goes there.
         settings: Environment overrides, such as ``{"ENGINE__MAX_CALLS": "500"}``.
-        language: As ``--language``.
+        language: As ``--language``, or :data:`MEDIA`.
 
     Raises:
         LoadError: it does not start.
@@ -61,7 +63,12 @@ class DaemonProcess(Closing):
             "VOICEBOT__ENGINE__DRAIN_SECONDS": "1",
             **{f"VOICEBOT__{key}": value for key, value in settings.items()},
         }
-        command = [sys.executable, "-m", "voicebot", "serve", "--language", language, "--quiet"]
+        hearing = ["voicebot", "serve", "--language", language, "--quiet"]
+        command = [
+            sys.executable,
+            "-m",
+            *(["voicebot.load.deaf"] if language == MEDIA else hearing),
+        ]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS

@@ -15,6 +15,9 @@ RAMP_SECONDS: Final = 3.0
 """s over which the calls of one step begin"""
 SETTLE_SECONDS: Final = 2.0
 """s before measuring begins"""
+MOST_BEHIND: Final = 1.0
+"""s; with more than this a step has failed.  Some packets are sent before the call counts as
+taken, and some tenths of a second pass until they are."""
 MOST_LAG: Final = 0.3
 """s; with more than this at the 95th percentile a step has failed"""
 
@@ -29,6 +32,8 @@ class Step:
     """received in all"""
     lost: int
     """packets, as their sequence numbers tell; those that the machine threw away included"""
+    behind: float
+    """s of audio that the leg furthest behind still waits for"""
     dropped_blocks: int
     """tenths of a second of audio that were not heard, because too much waited"""
     lag_p95: float
@@ -46,6 +51,7 @@ class Step:
         return (
             self.answered == self.calls
             and self.lost == 0
+            and self.behind <= MOST_BEHIND
             and self.dropped_blocks == 0
             and self.lag_p95 <= MOST_LAG
         )
@@ -117,6 +123,15 @@ def _step(daemon: DaemonProcess, fleet: Fleet, count: int, seconds: float) -> St
         answered=sum(o["status"] == 200 for o in outcomes),
         packets=sum(leg.get("packets", 0) for leg in legs),
         lost=sum(leg.get("lost", 0) for leg in legs),
+        behind=max(
+            (
+                call["age_s"] - 0.02 * leg["packets"]
+                for call in status["calls"]
+                for leg in call["legs"].values()
+                if "packets" in leg
+            ),
+            default=0.0,
+        ),
         dropped_blocks=sum(call["dropped_blocks"] for call in status["calls"]),
         lag_p95=status["lag_p95_s"],
         cpu_percent=_cpu_percent(before, after),

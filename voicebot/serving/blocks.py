@@ -81,14 +81,19 @@ class BlockAssembler:
         """How much of the call was given out as blocks, in seconds."""
         return self._blocks * BLOCK_SECONDS
 
-    def push(self, leg: Leg, pcm: Pcm, *, concealed: bool = False) -> None:
-        """Take a leg's next audio, of any length."""
+    def push(self, leg: Leg, pcm: Pcm, *, concealed: bool = False) -> bool:
+        """Take a leg's next audio, of any length.
+
+        Returns:
+            Whether the leg has a whole block now, so that it is worth asking what is due.
+        """
         buffer = self._buffers[leg]
         room = len(pcm)
         if len(self._buffers) > 1:  # alone, a leg never waits: its blocks leave at once
             room = max(0, round(LEAD_SECONDS * self._rate) - buffer.samples)
         self.overrun += max(0, len(pcm) - room)
         buffer.put(pcm[:room], concealed)
+        return buffer.samples >= self._size
 
     def due(self, now: float) -> list[dict[Leg, Frame]]:
         """The blocks that are complete, or overdue by now.

@@ -139,8 +139,8 @@ class LiveCall:
             view.last_audio = now
             if view.state is LegState.SILENT:
                 self._leg_is(leg, LegState.LIVE)
-        self._assembler.push(leg, pcm, concealed=concealed)
-        self._pump(now)
+        if self._assembler.push(leg, pcm, concealed=concealed):
+            self._pump(now)
 
     def digit(self, leg: Leg, digit: str, seconds: float) -> None:
         """Take a DTMF digit; see :meth:`voicebot.telephony.line.Ear.digit`."""
