@@ -12,14 +12,14 @@ from typing import Final
 
 from voicebot.audio.pcm import StreamResampler, to_float, to_int16
 from voicebot.events import Pcm
-from voicebot.telephony.call_media import LegMedia
+from voicebot.telephony.leg_media import LegMedia
 
 _MOST_DIGITS: Final = 32
 """waiting to be passed on; more are dropped"""
 
 
 class OneWay:
-    """Passes what one leg hears on to another: a :class:`voicebot.telephony.call_media.Tap`.
+    """Passes what one leg hears on to another: a :class:`voicebot.telephony.leg_media.Tap`.
 
     Args:
         to: Where it goes.

@@ -178,22 +178,29 @@ class SipCore:
         message.set_header("Supported", ", ".join((*SUPPORTED, *more)))
 
     async def ask(
-        self, request: SipRequest, hop: Hop, answerer: Answerer, dialog: Dialog | None = None
+        self,
+        request: SipRequest,
+        hop: Hop,
+        answerer: Answerer,
+        dialog: Dialog | None = None,
+        make_ack: Callable[[int], SipRequest] | None = None,
     ) -> SipResponse:
-        """Send a request other than INVITE, answer challenges, wait for the final response.
+        """Send a request, answer challenges, wait for the final response.
 
         Args:
             request: Without Via.
             hop: Where to.
             answerer: Has the credentials.
             dialog: Its counter follows when a challenge wants another CSeq.
+            make_ack: For a re-INVITE: makes the ACK of a 2xx, which is sent however often that
+                comes.
 
         Raises:
             NoAnswerError: none came.
         """
         answerer.authorise(request)
         for _ in range(_MAX_TRIES):
-            response = await self._once(request, hop)
+            response = await self._once(request, hop, make_ack)
             if response.status_code not in (401, 407):
                 return response
             again = answerer.answer(request, response)
@@ -206,34 +213,17 @@ class SipCore:
             request = again
         return response
 
-    async def reinvite(
-        self, request: SipRequest, hop: Hop, make_ack: Callable[[int], SipRequest]
-    ) -> SipResponse:
-        """Send an INVITE within a dialog; its 2xx is acknowledged, however often it comes.
-
-        Raises:
-            NoAnswerError: no final response.
-        """
-        acks: list[SipRequest] = []
-
-        def on_success(response: SipResponse) -> None:
-            if not acks:
-                acks.append(make_ack(cseq_of(response).seq))
-            self.send_ack(acks[0], hop)
-
-        return await self._once(request, hop, on_success)
-
     async def _once(
-        self,
-        request: SipRequest,
-        hop: Hop,
-        on_success: Callable[[SipResponse], None] | None = None,
+        self, request: SipRequest, hop: Hop, make_ack: Callable[[int], SipRequest] | None
     ) -> SipResponse:
         done: asyncio.Future[SipResponse] = asyncio.get_running_loop().create_future()
+        acks: list[SipRequest] = []
 
         def on_response(response: SipResponse) -> None:
-            if on_success is not None and 200 <= response.status_code < 300:
-                on_success(response)
+            if make_ack is not None and 200 <= response.status_code < 300:
+                if not acks:
+                    acks.append(make_ack(cseq_of(response).seq))
+                self.send_ack(acks[0], hop)
             if response.status_code >= 200 and not done.done():
                 done.set_result(response)
 

@@ -21,8 +21,9 @@ from aiosipua.message import SipRequest, SipResponse
 from pydantic import ConfigDict, SecretStr
 
 from voicebot.params import Params, key
-from voicebot.telephony.call_media import CallMedia, LegMedia, SiprecHandler, is_siprec
+from voicebot.telephony.call_media import CallMedia, SiprecHandler, is_siprec
 from voicebot.telephony.digest import Challenger, Verdict
+from voicebot.telephony.leg_media import LegMedia
 from voicebot.telephony.line import Reception
 from voicebot.telephony.media_session import MediaParams
 from voicebot.telephony.ports import PortPool

@@ -8,7 +8,6 @@ Who opens the session, answering or calling, is :mod:`sip_incoming` and
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
@@ -16,14 +15,11 @@ from typing import Final
 from aiosipua.message import SipRequest, SipResponse
 
 from voicebot.telephony.call_media import CallMedia
+from voicebot.telephony.session_refresh import refresh
 from voicebot.telephony.session_timer import (
-    Agreed,
     Refresher,
     SessionTimer,
     agree,
-    agreed_by,
-    min_se,
-    put_request,
     put_response,
 )
 from voicebot.telephony.sip_core import NoAnswerError, SipCore
@@ -41,9 +37,6 @@ from voicebot.telephony.sip_transactions import ServerTransaction
 
 _RETRY_SECONDS: Final = "3"
 """s; within RFC 3261 section 14.2's 0-10"""
-_GLARE_ROUNDS: Final = 4
-_DEAD: Final = frozenset({408, 481})
-"""answers to a refresh that mean that the call is gone (RFC 3261 section 12.2.1.2)"""
 
 
 class SessionState(StrEnum):
@@ -109,11 +102,13 @@ class SipSession:
         """set once the session is confirmed, or over"""
         self.over = asyncio.Event()
         """set once no more media can flow"""
-        self._allow = allow
+        self.allow = allow
         self.answerer = core.answerer()
-        self._answering = False
+        self.calls = state is SessionState.CONFIRMED
+        """whether we made the call, and its Call-ID"""
+        self.answering = False
         """a re-INVITE or UPDATE of the peer is being negotiated"""
-        self._asking = False
+        self.asking = False
         """a re-INVITE of ours is under way"""
         self._offered = False
         """our offer in a 2xx waits for the answer in the ACK"""
@@ -166,7 +161,7 @@ class SipSession:
             self.confirmed.set()
         if self._offered and self.state is SessionState.CONFIRMED:
             self._offered = False
-            self.core.spawn(self._take_answer(ack), "sip-answer")
+            self.core.spawn(self.take_answer(ack), "sip-answer")
 
     def offered(self) -> None:
         """Our 2xx carries an offer: the ACK must carry the answer."""
@@ -212,7 +207,7 @@ class SipSession:
         self.confirmed.set()
         self.over.set()
 
-    def _break(self, reason: str) -> None:
+    def break_off(self, reason: str) -> None:
         """End it by BYE, for a fault."""
         if self.state in (SessionState.ENDING, SessionState.ENDED):
             return
@@ -224,7 +219,7 @@ class SipSession:
         self.core.faults.count("sip_no_ack")
         if self.state is SessionState.ANSWERED:
             self.state = SessionState.CONFIRMED  # there is no ACK to wait for any more
-        self._break("no_ack")
+        self.break_off("no_ack")
 
     def _after_end(self, transaction: ServerTransaction) -> None:
         """What may still come: a BYE that crossed ours, and NOTIFYs of a transfer."""
@@ -265,14 +260,14 @@ class SipSession:
     def _renegotiate(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         offers = request.method == "INVITE" or bool(request.body)
-        if offers and (self._asking or self._offered):
+        if offers and (self.asking or self._offered):
             transaction.respond(reply(request, 491))  # glare, RFC 3261 section 14.2
-        elif offers and (self._answering or self.state is SessionState.EARLY):
+        elif offers and (self.answering or self.state is SessionState.EARLY):
             transaction.respond(reply(request, 500, retry_after=_RETRY_SECONDS))
         elif (refused := refuse_body(request)) is not None:
             transaction.respond(refused)
         else:
-            self._answering = offers
+            self.answering = offers
             self.core.spawn(self._negotiate(transaction), "sip-renegotiate")
 
     async def _negotiate(self, transaction: ServerTransaction) -> None:
@@ -304,7 +299,7 @@ class SipSession:
             transaction.respond(refusal(request, error))
             return
         finally:
-            self._answering = False
+            self.answering = False
         response = reply(request, 200)
         self.core.dress(response, transaction.source, self.media)
         put_response(response, agreed)
@@ -316,83 +311,21 @@ class SipSession:
             transaction.on_ack_timeout = self.no_ack
         transaction.respond(response)
 
-    async def _take_answer(self, message: SipRequest | SipResponse) -> None:
+    async def take_answer(self, message: SipRequest | SipResponse) -> None:
+        """Take the answer to an offer of ours; a bad one ends the call."""
         try:
             if self.media is not None:
                 await self.media.take_answer(message)
         except Exception as error:
             self.core.faults.count("sip_bad_answer", error=type(error).__name__)
-            self._break("line_error")
-
-    # ------------------------------------------------------------- negotiation, ours
+            self.break_off("line_error")
 
     def _refresh(self) -> None:
-        self.core.spawn(self._refresh_now(), "sip-refresh")
+        self.core.spawn(refresh(self), "sip-refresh")
 
     def _expired(self) -> None:
         self.core.faults.count("sip_session_expired")
-        self._break("line_lost")
-
-    async def _refresh_now(self) -> None:
-        """Show the peer that we live (RFC 4028 section 7.4)."""
-        floor = 0
-        update = "update" in self._allow
-        for _ in range(_GLARE_ROUNDS):
-            try:
-                response = await self._refresh_once(update, floor)
-            except NoAnswerError:
-                self._break("line_lost")
-                return
-            if response is None:
-                return
-            status = response.status_code
-            if 200 <= status < 300:
-                agreed = agreed_by(response)
-                self.timer.restart(agreed, agreed is not None and agreed.refresher is Refresher.UAC)
-                return
-            if status in _DEAD:
-                self._break("line_lost")
-                return
-            if status == 422:
-                floor = max(floor, min_se(response))
-            elif status == 491:
-                # RFC 3261 section 14.1: who made the Call-ID waits longer; that is not us as UAS.
-                await asyncio.sleep(random.uniform(0.0, 2.0))
-            elif update and status in (405, 501):
-                update = False
-            else:
-                # Whoever refuses a refresh lives, and that is all we wanted to know.
-                self.core.faults.count("sip_refresh_refused", status=status)
-                self.timer.restart(self.timer.agreed, self.timer.ours)
-                return
-
-    async def _refresh_once(self, update: bool, floor: int) -> SipResponse | None:
-        """One UPDATE or re-INVITE; None if it is no longer wanted."""
-        if self.state is not SessionState.CONFIRMED or self.timer.agreed is None:
-            return None
-        agreed = Agreed(max(self.timer.agreed.seconds, floor), Refresher.UAC)
-        hop = await self.core.hop_of(self.dialog)
-        if update:
-            request = self.dialog.request("UPDATE")
-            self.core.dress(request, hop, self.media)
-            put_request(request, self.core.params.timer, floor, agreed)
-            return await self.core.ask(request, hop, self.answerer, self.dialog)
-        if self._answering or self._asking or self.media is None:
-            return SipResponse(status_code=491)
-        self._asking = True
-        try:
-            body = await self.media.make_offer()
-            request = self.dialog.request("INVITE")
-            self.core.dress(request, hop, self.media)
-            put_request(request, self.core.params.timer, floor, agreed)
-            body.put(request)
-            response = await self.core.reinvite(request, hop, self.dialog.ack)
-            if 200 <= response.status_code < 300:
-                self.dialog.move(response)
-                await self._take_answer(response)
-            return response
-        finally:
-            self._asking = False
+        self.break_off("line_lost")
 
 
 def _has_sdp(request: SipRequest) -> bool:

@@ -11,7 +11,7 @@ from aiosipua.message import SipRequest
 
 from voicebot.events import Leg
 from voicebot.telephony.bridge import Bridge
-from voicebot.telephony.call_media import LegMedia
+from voicebot.telephony.leg_media import LegMedia
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
 from voicebot.telephony.refer import (
     ReferProgress,
