@@ -440,9 +440,9 @@ def test_what_a_killed_run_left_behind_is_mended() -> None:
                 "170000.7": True, "170000.8": True, "170000.9": True,
             }  # fmt: skip
             for name in names:
-                asterisk.channels[name] = Channel(
-                    name, stasis=name not in ("170000.9", "voicebot2-media-caller-abc")
-                )
+                outside = ("170000.9", "voicebot2-media-caller-abc")
+                asterisk.channels[name] = Channel(name, stasis=name not in outside)
+            asterisk.bridges["voicebot-bridge-agent-abc"] = []
             asterisk.bridges["voicebot-bridge-caller-abc"] = ["170000.8", "voicebot-agent-abc"]
             client = AriClient(
                 AriParams(url=asterisk.url, password=SecretStr("secret"), settle_seconds=0.02)
@@ -452,14 +452,14 @@ def test_what_a_killed_run_left_behind_is_mended() -> None:
             await gateway.start()
             new = asterisk.call("take")
             await until(lambda: not asterisk.channels["170000.7"].stasis)
-            await until(lambda: len(asterisk.requests) > 5)
+            await until(lambda: gateway.counters.get("external_media_left_over") == 3)
+            await until(lambda: new.id in str(asterisk.bridges))
             assert asterisk.channels["170000.7"].variables == {"VOICEBOT_STATUS": "FAILED"}
             for name, stays in names.items():
                 assert (name in asterisk.channels) == stays, name
             assert asterisk.channels["170000.8"].stasis and new.stasis
             assert "voicebot-bridge-agent-abc" not in asterisk.bridges
             assert asterisk.bridges["voicebot-bridge-caller-abc"]
-            assert gateway.counters["external_media_left_over"] == 3
             assert gateway.counters["external_media_stranded"] == 1
             await gateway.close()
             await client.close()
