@@ -1,13 +1,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.telephony.receiving import Desk, until
-from tests.telephony.ws_peers import BEARER, BRIEFING, close_of, dial, listening, transfer_that
+from tests.telephony.ws_peers import (
+    BEARER,
+    BRIEFING,
+    TOKEN,
+    close_of,
+    dial,
+    listening,
+    params,
+    transfer_that,
+)
 from voicebot.telephony.fork import Controls
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
+from voicebot.telephony.media_forks import media_forks
+from voicebot.telephony.websocket_peer import Handshake, ProtocolFault
 
 FORK = "/media/freeswitch?rate=8000&uuid=u-1"
 
@@ -201,5 +216,80 @@ def test_a_defect_of_an_ear_ends_that_call_alone() -> None:
                 await until(lambda: len(desk.calls[1].pcm()) == 320)
             assert desk.calls[0].reasons == ["line_error"]
             assert server.counters["websocket_defect"] == 1
+
+    asyncio.run(main())
+
+
+class Deaf:
+    """A connection to nobody, for sessions that are fed by hand."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        query = {"rate": "8000"} if "rate" in headers else {}
+        self.handshake = Handshake("/", "/", query, headers, "192.0.2.1:5")
+
+    async def send(self, message: str | bytes) -> None:
+        pass
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        pass
+
+
+NAMES = [
+    "event", "start", "media", "dtmf", "mark", "stop", "streamSid", "callSid", "tracks", "track",
+    "payload", "timestamp", "sequenceNumber", "customParameters", "mediaFormat", "encoding",
+    "sampleRate", "channels", "inbound", "outbound", "audio/x-mulaw", "name", "digit", "duration",
+    "mixType", "stereo", "mono", "rate", "mix", "uuid", "type", "data", "id", "playback",
+    "version", "seq", "serverseq", "position", "parameters", "open", "opened", "close", "ping",
+    "discarded", "paused", "resumed", "organizationId", "conversationId", "participant", "PT1S",
+    "2", "0", "1", "8000", "f39/", "00000000-0000-0000-0000-000000000000", "audio", "PCMU",
+]  # fmt: skip
+LEAF = st.sampled_from([*NAMES, None, True, 0, 1, 2, 3, 8000, -1, 1e300, 10**30, "", "\u00e9"])
+VALUE = st.recursive(
+    LEAF,
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(NAMES), v, max_size=6),
+    max_leaves=12,
+)
+MESSAGE = st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=8) | VALUE | st.binary(max_size=9)
+STARTS: dict[str, list[dict[str, Any]]] = {
+    "twilio": [{
+        "event": "start", "start": {
+            "streamSid": "M", "callSid": "C", "tracks": ["inbound", "outbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        },
+    }],
+    "freeswitch": [{"rate": 8000, "mix": "stereo"}],
+    "jambonz": [{"sampleRate": 8000, "mixType": "stereo", "callSid": "c"}],
+    "audiohook": [{
+        "version": "2", "type": "open", "id": "00000000-0000-0000-0000-000000000001", "seq": 1,
+        "serverseq": 0, "position": "PT0S", "parameters": {
+            "organizationId": "o", "conversationId": "00000000-0000-0000-0000-000000000001",
+            "media": [{"type": "audio", "format": "PCMU", "rate": 8000, "channels": ["external"]}],
+        },
+    }],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fork", range(4))
+@settings(max_examples=30, deadline=None)
+@given(st.booleans(), st.lists(MESSAGE, max_size=6))
+def test_no_message_breaks_a_session(fork: int, begin: bool, messages: list[Any]) -> None:
+    async def main() -> None:
+        desk = Desk()
+        server = media_forks(params(), desk)
+        headers = {"audiohook-organization-id": "o", "authorization": f"Bearer {TOKEN}"}
+        session = server._endpoints[fork].open(Deaf(headers))  # type: ignore[arg-type]
+        opening = STARTS[list(STARTS)[fork]] if begin else []
+        try:
+            for message in [*opening, *messages]:
+                if isinstance(message, bytes):
+                    await session.binary(message)
+                else:
+                    await session.text(json.dumps(message))
+        except ProtocolFault as fault:
+            assert 1000 < fault.code < 1015 and 0 < len(fault.reason) < 120
+        assert bool(desk.calls) or not begin
+        session.ended("line_lost")
+        session.ended("hangup")
+        assert all(len(call.reasons) == 1 for call in desk.calls)
 
     asyncio.run(main())

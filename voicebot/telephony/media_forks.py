@@ -53,7 +53,7 @@ def media_forks(
     """
     faults = Faults("websocket")
     if not isinstance(freeswitch, Controls):
-        why = "" if freeswitch else "set the event socket of FreeSWITCH (section freeswitch)"
+        why = "" if freeswitch else "set the event socket of FreeSWITCH (section esl)"
         freeswitch = Controls(freeswitch, unsupported=why)
     jambonz, jambonz_transfer = _jambonz(params)
     return WebSocketServer(
@@ -70,7 +70,7 @@ def media_forks(
 
 def _twilio(params: WebSocketParams) -> Controls:
     rest = params.twilio.rest
-    if not rest.account_sid:
+    if not rest.account_sid or not rest.password.get_secret_value():
         return Controls(unsupported="set websocket.twilio.rest.account_sid and .password")
     transfer = TwilioTransfer(rest)
     return Controls(transfer, transfer.hang_up, retry_seconds=rest.hold_seconds)
@@ -78,7 +78,7 @@ def _twilio(params: WebSocketParams) -> Controls:
 
 def _jambonz(params: WebSocketParams) -> tuple[Controls, JambonzTransfer | None]:
     rest = params.jambonz.rest
-    if not rest.account_sid:
+    if not rest.account_sid or not rest.api_key.get_secret_value():
         return Controls(unsupported="set websocket.jambonz.rest.account_sid and .api_key"), None
     transfer = JambonzTransfer(rest, params.public_url)
     if not params.public_url:  # jambonz fetches from there whom to dial

@@ -160,7 +160,7 @@ class WebSocketServer:
         if endpoint is None:
             self._faults.count("websocket_unknown_path")
             return _respond(Answer(HTTPStatus.NOT_FOUND))
-        if request.method == "GET" and (answer := endpoint.hook(handshake)) is not None:
+        if (answer := endpoint.hook(handshake)) is not None:
             return _respond(answer)
         if (denial := endpoint.admit(handshake)) is not None:
             self._faults.count(denial.counter, peer=handshake.peer, **denial.fields)
