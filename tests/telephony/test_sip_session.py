@@ -14,10 +14,8 @@ from voicebot.events import Leg
 from voicebot.telephony.session_timer import SessionTimerParams
 from voicebot.telephony.sip_core import CallParams
 from voicebot.telephony.sip_endpoint import SipEndpoint
-from voicebot.telephony.sip_messages import response_to
 from voicebot.telephony.sip_params import Hop
 from voicebot.telephony.sip_session import SessionState
-from voicebot.telephony.sip_transactions import ServerTransaction
 
 TIMER = CallParams(transfer=QUICK, timer=SessionTimerParams(expires_seconds=4, min_seconds=2))
 
@@ -174,97 +172,6 @@ def test_digits_by_info() -> None:
             assert (await caller.ask("INFO", b"#", "application/dtmf")).status_code == 200
             assert ear.digits == [(Leg.CALLER, "5", 0.25), (Leg.CALLER, "#", 0.16)]
             assert (await caller.ask("INFO", b"Signal=%\n", relay)).status_code == 415
-
-    asyncio.run(scene())
-
-
-# ------------------------------------------------------------- session timers
-
-
-def test_we_refresh_by_update_where_the_peer_takes_it() -> None:
-    async def scene() -> None:
-        async with calling(Allow="INVITE, ACK, BYE, UPDATE") as (_, caller, ear):
-
-            def agree(transaction: ServerTransaction) -> None:
-                response = response_to(transaction.request, 200)
-                response.set_header("Session-Expires", "4;refresher=uac")
-                transaction.respond(response)
-
-            caller.answers["UPDATE"] = agree
-            assert caller.answer.get_header("session-expires") == "4;refresher=uas"
-            session = session_of(ear)
-            session.timer.restart(session.timer.agreed, True)
-            session._refresh()  # what the clock does at half time
-            await until(lambda: len(caller.heard("UPDATE")) == 1)
-            assert caller.heard("UPDATE")[0].get_header("session-expires") == "4;refresher=uac"
-            await until(lambda: session.timer.ours)
-            assert ear.reasons == []
-
-    asyncio.run(scene())
-
-
-def test_we_refresh_by_reinvite_else() -> None:
-    async def scene() -> None:
-        async with calling() as (_, caller, ear):
-            caller.answer_calls(to_tag="")
-            session_of(ear)._refresh()
-            await until(lambda: len(caller.heard("INVITE")) == 1)
-            assert "m=audio" in caller.heard("INVITE")[0].text
-            await until(lambda: caller.acks)
-            assert ear.reasons == []
-
-    asyncio.run(scene())
-
-
-def test_glare_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.uniform", lambda low, high: 0.01)
-
-    async def scene() -> None:
-        async with calling(Allow="UPDATE") as (_, caller, ear):
-            statuses = [491, 200]
-            caller.answers["UPDATE"] = lambda transaction: transaction.respond(
-                response_to(transaction.request, statuses.pop(0))
-            )
-            session_of(ear)._refresh()
-            await until(lambda: len(caller.heard("UPDATE")) == 2)
-            assert ear.reasons == []
-
-    asyncio.run(scene())
-
-
-def test_their_reinvite_during_ours_is_glare() -> None:
-    async def scene() -> None:
-        async with calling() as (_, caller, ear):
-            caller.answers["INVITE"] = lambda transaction: None
-            session_of(ear)._refresh()
-            await until(lambda: caller.heard("INVITE"))
-            assert (await caller.ask("INVITE", caller.sdp(version=2))).status_code == 491
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize("status", [408, 481])
-def test_a_refresh_that_finds_no_call_ends_it(status: int) -> None:
-    async def scene() -> None:
-        async with calling(Allow="UPDATE") as (_, caller, ear):
-            caller.answers["UPDATE"] = lambda transaction: transaction.respond(
-                response_to(transaction.request, status)
-            )
-            session_of(ear)._refresh()
-            await until(lambda: ear.reasons == ["line_lost"])
-
-    asyncio.run(scene())
-
-
-def test_a_peer_that_refuses_a_refresh_lives_all_the_same() -> None:
-    async def scene() -> None:
-        async with calling() as (sip, caller, ear):
-            caller.answers["INVITE"] = lambda transaction: transaction.respond(
-                response_to(transaction.request, 488)
-            )
-            session_of(ear)._refresh()
-            await until(lambda: sip.counters.get("sip_refresh_refused"))
-            assert ear.reasons == []
 
     asyncio.run(scene())
 
