@@ -59,6 +59,8 @@ def test_an_asserted_identity_is_the_caller() -> None:
         async with phone() as caller, endpoint(desk) as sip:
             await caller.invite(sip.listeners[0], P_Asserted_Identity="<sip:+4930123@carrier>")
             assert desk.calls[0].offer.caller == "+4930123"
+            await caller.invite(sip.listeners[0], P_Asserted_Identity="<rubbish")
+            assert desk.calls[1].offer.caller == "alice"
 
     asyncio.run(scene())
 
@@ -332,5 +334,46 @@ def test_a_bye_is_challenged_without_harm() -> None:
             await caller.invite(sip.listeners[0])
             await desk.calls[0].line.hang_up("enough")
             await until(lambda: sip.dialogs == 0)
+
+    asyncio.run(scene())
+
+
+def test_a_caller_by_tcp_need_not_listen_at_its_contact() -> None:
+    """Our BYE goes back on the connection that the INVITE came by."""
+
+    async def scene() -> None:
+        desk = Desk()
+        async with phone() as caller, endpoint(desk) as sip:
+            to = sip.listeners[1]
+            assert to.transport == "tcp"
+            request = caller.make_invite(to)
+            request.set_header("Contact", "<sip:phone@127.0.0.1:9;transport=tcp>")
+            response = await caller.send(request, to)
+            caller.dialog = Dialog.of_response(request, response)
+            caller.layer.send_ack(caller.dialog.ack(1), to)
+            await until(lambda: session_of(desk.calls[0]).state == "confirmed")
+            await desk.calls[0].line.hang_up("enough")
+            assert len(caller.heard("BYE")) == 1
+            assert sip.counters.get("sip_bye_unanswered") is None
+
+    asyncio.run(scene())
+
+
+def test_if_that_connection_is_gone_the_contact_is_tried() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        async with phone() as listening, endpoint(desk) as sip:
+            async with phone() as caller:
+                to = sip.listeners[1]
+                request = caller.make_invite(to)
+                at = listening.layer.listeners[1]
+                request.set_header("Contact", f"<sip:phone@{at.host}:{at.port};transport=tcp>")
+                response = await caller.send(request, to)
+                caller.dialog = Dialog.of_response(request, response)
+                caller.layer.send_ack(caller.dialog.ack(1), to)
+                await until(lambda: session_of(desk.calls[0]).state == "confirmed")
+            await asyncio.sleep(0.05)  # the end of the connection is seen
+            await desk.calls[0].line.hang_up("enough")
+            assert len(listening.heard("BYE")) == 1
 
     asyncio.run(scene())

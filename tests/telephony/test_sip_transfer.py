@@ -183,6 +183,31 @@ def test_a_notify_may_overtake_the_answer_to_the_refer() -> None:
     asyncio.run(scene())
 
 
+def test_late_news_of_one_attempt_is_no_news_of_the_next() -> None:
+    async def scene() -> None:
+        async with calling() as (_, caller, ear):
+            answer(caller, 202, then=("480 Temporarily Unavailable",))
+            await ear.line.transfer("first", WHY)
+            answer(caller, 202)
+            attempt = asyncio.ensure_future(ear.line.transfer("second", WHY))
+            await until(lambda: len(caller.heard("REFER")) == 2)
+            first, second = (
+                (each.get_header("cseq") or "").split()[0] for each in caller.heard("REFER")
+            )
+            for number, words in ((first, "200 OK"), (second, "486 Busy Here")):
+                reply = await caller.ask(
+                    "NOTIFY",
+                    f"SIP/2.0 {words}\r\n".encode(),
+                    "message/sipfrag",
+                    Event=f"refer;id={number}",
+                    Subscription_State="terminated",
+                )
+                assert reply.status_code == 200
+            assert (await attempt).result is TransferResult.BUSY
+
+    asyncio.run(scene())
+
+
 def test_a_target_that_is_none() -> None:
     async def scene() -> None:
         async with calling() as (_, caller, ear):

@@ -26,6 +26,7 @@ REASON_HEADER: Final = "X-Voicebot-Reason"
 _USER: Final = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#]{1,128}")
 """an extension or number; ``#`` is escaped, the rest is RFC 3261's user"""
 _STATUS: Final = re.compile(rb"\s*SIP/2\.0[ \t]+([1-6]\d\d)(?:[ \t]+([^\r\n]{0,200}))?")
+_EVENT_ID: Final = re.compile(r";\s*id\s*=\s*(\d{1,10})\s*(?:;|$)")
 _MAX_TEXT: Final = 400
 """characters of a header that carries our words"""
 
@@ -137,6 +138,12 @@ def is_terminated(notify: SipRequest) -> bool:
     return value.partition(";")[0].strip().lower() == "terminated"
 
 
+def event_id(notify: SipRequest) -> int | None:
+    """The CSeq number of the REFER that a NOTIFY is about (RFC 3515 section 2.4.6), if it says."""
+    match = _EVENT_ID.search(notify.get_header("event") or "")
+    return int(match[1]) if match else None
+
+
 class ReferState(StrEnum):
     """How far a REFER of ours has come."""
 
@@ -157,6 +164,8 @@ class ReferProgress:
     """Follows one REFER through response and NOTIFYs, in whatever order they come."""
 
     state: ReferState = ReferState.SENT
+    number: int = 0
+    """CSeq number of the REFER"""
     result: Transferred | None = None
     """set in ENDED, and in REFUSED with the peer's words"""
 

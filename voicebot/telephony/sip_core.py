@@ -142,6 +142,8 @@ class SipCore:
         Raises:
             NoAnswerError: there is no way.
         """
+        if dialog.way is not None:
+            return dialog.way
         try:
             return await self.layer.resolve(dialog.next_hop)
         except (LineError, ValueError) as error:
@@ -200,7 +202,14 @@ class SipCore:
         """
         answerer.authorise(request)
         for _ in range(_MAX_TRIES):
-            response = await self._once(request, hop, make_ack)
+            try:
+                response = await self._once(request, hop, make_ack)
+            except NoAnswerError as error:
+                if dialog is None or dialog.way is None or str(error) != "unreachable":
+                    raise
+                dialog.way = None  # that connection is gone: by the Contact, then
+                hop = await self.hop_of(dialog)
+                response = await self._once(request, hop, make_ack)
             if response.status_code not in (401, 407):
                 return response
             again = answerer.answer(request, response)

@@ -20,6 +20,7 @@ from voicebot.telephony.sip_messages import (
     from_tag,
     to_tag,
 )
+from voicebot.telephony.sip_params import Hop
 
 MAX_ROUTES: Final = 32
 """entries of a route set; more is a hostile peer"""
@@ -67,6 +68,9 @@ class Dialog:
     """number of the last request that we sent"""
     remote_seq: int
     """number of the last request that the peer sent; -1 for none"""
+    way: Hop | None = None
+    """connection on which the peer's last request came: where nobody is in between, ours go back
+    on it, since a caller by TCP or TLS need not listen at its Contact (RFC 5923)"""
 
     @classmethod
     def of_request(cls, request: SipRequest, local_tag: str) -> Self:
@@ -138,8 +142,12 @@ class Dialog:
         """Make the ACK for a 2xx to our INVITE of that number (13.2.2.4)."""
         return self._request("ACK", seq)
 
-    def take(self, request: SipRequest) -> None:
+    def take(self, request: SipRequest, source: Hop | None = None) -> None:
         """Check the number of a request that came in, and take over its Contact if it may move us.
+
+        Args:
+            request: From the peer.
+            source: Whence it came.
 
         Raises:
             OutOfOrderError: It is older than one that came before.
@@ -149,8 +157,13 @@ class Dialog:
         if seq < self.remote_seq:
             raise OutOfOrderError(f"CSeq {seq} after {self.remote_seq}")
         self.remote_seq = seq
+        self.come_from(source)
         if request.method in ("INVITE", "UPDATE"):
             self.move(request)
+
+    def come_from(self, source: Hop | None) -> None:
+        """Note the connection that a request came by."""
+        self.way = source if source is not None and source.reliable and not self.routes else None
 
     def move(self, message: SipRequest | SipResponse) -> None:
         """Take over the peer's Contact (target refresh, 12.2) if there is a usable one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -43,8 +44,9 @@ def offer_of(request: SipRequest, peer: str, gateway: str) -> Offer:
     Raises:
         ValueError: The headers cannot be read.
     """
-    asserted = request.get_header("p-asserted-identity")
-    caller = parse_address(asserted) if asserted else from_of(request)
+    caller = from_of(request)
+    with contextlib.suppress(ValueError):  # asserted badly is not asserted
+        caller = parse_address(request.get_header("p-asserted-identity") or "")
     parameters = {
         name.lower(): values[0]
         for name, values in request.headers.items()
@@ -99,7 +101,7 @@ class IncomingCall:
         self._closing: asyncio.Task[None] | None = None
         self._handover: Handover | None = None
         request = transaction.request
-        peer = f"{transaction.source.host}:{transaction.source.port}"
+        peer = str(transaction.source).partition(":")[2]
         self._offer = offer_of(request, peer, gateway)
         self.session = SipSession(
             core,
@@ -108,6 +110,7 @@ class IncomingCall:
             SessionState.EARLY,
             tags(request, "allow"),
         )
+        self.session.dialog.come_from(transaction.source)
         self.session.on_ended = self._finish
         self.session.on_notify = self._on_notify
         self.session.on_prack = self._on_prack

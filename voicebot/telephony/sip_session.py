@@ -125,7 +125,7 @@ class SipSession:
             self._after_end(transaction)
             return
         try:
-            self.dialog.take(request)
+            self.dialog.take(request, transaction.source)
         except OutOfOrderError:
             transaction.respond(reply(request, 500, retry_after=_RETRY_SECONDS))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -17,6 +18,7 @@ from voicebot.telephony.refer import (
     ReferProgress,
     ReferState,
     briefing_headers,
+    event_id,
     fill_refer,
     target_uri,
 )
@@ -31,6 +33,7 @@ _log = structlog.get_logger(__name__)
 
 _CANNOT: Final = frozenset({400, 403, 405, 406, 415, 420, 421, 489, 501, 603, 606})
 """answers to the REFER itself that say: not by REFER"""
+_MOST_PAST: Final = 16
 _GONE: Final = Transferred(TransferResult.GONE, "the caller hung up")
 
 
@@ -45,6 +48,8 @@ class Handover:
         self._call = call
         self._lock = asyncio.Lock()
         self._progress: ReferProgress | None = None
+        self._past: deque[int] = deque(maxlen=_MOST_PAST)
+        """CSeq numbers of REFERs before the last"""
         self._changed = asyncio.Event()
         self._agent_media: LegMedia | None = None
         self._agent: SipSession | None = None
@@ -57,6 +62,9 @@ class Handover:
         """Take a NOTIFY; False if no REFER of ours asked for one."""
         if self._progress is None:
             return False
+        number = event_id(notify)
+        if number is not None and number in self._past:
+            return True  # late news of an attempt that was given up
         self._progress.notified(notify)
         self._changed.set()
         return True
@@ -127,6 +135,8 @@ class Handover:
         """REFER; None if the peer refuses to follow one, so that a bridge is to be tried."""
         session, core = self._call.session, self._call.core
         params = core.params.transfer
+        if self._progress is not None:
+            self._past.append(self._progress.number)
         self._progress = progress = ReferProgress()
         self._referring = True
         asking = core.spawn(self._send_refer(session, uri, briefing, progress), "sip-refer")
@@ -163,6 +173,7 @@ class Handover:
         try:
             hop = await core.hop_of(session.dialog)
             request = session.dialog.request("REFER")
+            progress.number = session.dialog.local_seq
             core.dress(request, hop)
             us = core.identity(hop)
             fill_refer(request, uri, us, briefing, embed=core.params.transfer.embed_headers)
