@@ -160,6 +160,20 @@ def test_hold_is_no_dead_line_but_not_for_ever() -> None:
     asyncio.run(story())
 
 
+def test_a_caller_who_is_being_handed_over_is_no_dead_line() -> None:
+    async def story() -> None:
+        async with office(dead_line_seconds=2.0, silent_seconds=1.0) as there:
+            live, _ = there.take()
+            live.away = True
+            now = asyncio.get_running_loop().time()
+            assert live.tick(now + 30.0) is None
+            live.away = False
+            assert live.tick(now + 31.0) is None, "the line has time to come back"
+            assert live.tick(now + 33.0) == "dead_line"
+
+    asyncio.run(story())
+
+
 def test_time_goes_on_while_nothing_comes() -> None:
     async def story() -> None:
         async with office() as there:

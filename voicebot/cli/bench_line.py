@@ -47,7 +47,7 @@ def line(
             "--hearing",
             metavar="WHAT",
             help="media (audio is taken in and not listened to), none (no speech-to-text), or a "
-            "language; may be repeated.  Default: media, none and en.",
+            "language; may be repeated.  Default: media, none and ko (streaming Vosk).",
         ),
     ] = None,
     steps: Annotated[
@@ -70,14 +70,13 @@ def line(
       voicebot bench line --hearing ko --steps 2,4,8,16 --json line.json
     """  # fmt: skip
     console, series = Console(), []
-    wanted = hearing or [MEDIA, "none", "en"]
-    with _audio(file) as audio, tempfile.TemporaryDirectory() as scratch:
-        for what in wanted:
+    with tempfile.TemporaryDirectory() as scratch:
+        for what in hearing or [MEDIA, "none", "ko"]:
             counts = _counts(steps or DEFAULT_STEPS.get(what, DEFAULT_STEPS[""]))
             each = RAMP_SECONDS + SETTLE_SECONDS + seconds + 4.0
             folder = Path(scratch) / what
             folder.mkdir()
-            with _progress() as progress:
+            with _audio(file, what) as audio, _progress() as progress:
                 task = progress.add_task(what, total=len(counts) * each)
 
                 told = partial(_advance, progress, task, what, each)
@@ -110,7 +109,7 @@ def soaking(
 
     Example: voicebot bench soak --minutes 30 --calls 600 --plot soak.png --json soak.json
     """
-    with _audio(file) as audio, tempfile.TemporaryDirectory() as scratch, _progress() as progress:
+    with _audio(file, language) as audio, tempfile.TemporaryDirectory() as scratch, _progress() as progress:
         task = progress.add_task("soak", total=minutes)
 
         def told(sample: Sample) -> None:
@@ -202,9 +201,11 @@ def _counts(text: str) -> list[int]:
 
 
 @contextmanager
-def _audio(file: Path | None) -> Iterator[Path]:
-    bundled = resources.files("voicebot").joinpath("assets/demo/angry_en.flac")
-    with resources.as_file(bundled) as default:
+def _audio(file: Path | None, language: str) -> Iterator[Path]:
+    """The file that was named, else a bundled call, in the language if there is one."""
+    demo = resources.files("voicebot").joinpath("assets/demo")
+    bundled = demo.joinpath(f"angry_{language}.flac")
+    with resources.as_file(bundled if bundled.is_file() else demo / "angry_en.flac") as default:
         yield file or default
 
 

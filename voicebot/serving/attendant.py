@@ -70,7 +70,7 @@ class CallAttendant:
                 self._soothing.cancel()
                 self._soothing = None
             case Alert() if self._wanted(event):
-                self._handing_over = True
+                self._handing_over = self._live.away = True
                 self._tasks.spawn(self._hand_over(event))
 
     def ending(self, reason: str) -> None:
@@ -123,7 +123,7 @@ class CallAttendant:
             result=outcome.result.value, detail=outcome.detail,
         )  # fmt: skip
         self._not_before = self._loop.time() + params.again_seconds
-        self._handing_over = False
+        self._handing_over = live.away = False
         if outcome.result is not TransferResult.GONE:
             await asyncio.wait([saying])
             await self._say(Prompt.UNAVAILABLE)

@@ -116,6 +116,8 @@ class LiveCall:
         self.view = CallView(legs={leg: LegView(last_audio=now) for leg in offer.legs})
         self.on_ending: Callable[[str], None] = lambda reason: None
         """told the reason of the end while the record is still open"""
+        self.away = False
+        """the caller is being handed over, or was: silence on this line is as it should be"""
         self._ended: str | None = None
         self._broken = False
         self._closing: asyncio.Task[None] | None = None
@@ -186,7 +188,7 @@ class LiveCall:
             return None
         self._pump(now)
         for leg, view in self.view.legs.items():
-            if view.state is LegState.HELD:
+            if view.state is LegState.HELD or self.away:
                 view.last_audio = now
             elif now - view.last_audio > self.params.silent_seconds and (
                 view.state is LegState.LIVE
