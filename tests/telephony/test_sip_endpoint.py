@@ -7,10 +7,13 @@ import random
 
 import pytest
 from aiosipua.message import SipRequest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.telephony.receiving import Desk, until
 from tests.telephony.sip_help import FAST, make
-from tests.telephony.sip_phone import MEDIA, Phone, endpoint, phone
+from tests.telephony.sip_phone import MEDIA, Phone, endpoint, phone, session_of
+from tests.telephony.torture import MESSAGES
 from voicebot.telephony.call_media import CallMedia
 from voicebot.telephony.digest import Credentials, answer
 from voicebot.telephony.leg_media import LegMedia
@@ -212,5 +215,90 @@ def test_calls_survive_a_bad_network(seed: int) -> None:
             await until(lambda: sip.calls == 0)
             assert len(desk.calls) == 8, "not one more"
             assert all(each.reasons == ["hangup"] for each in desk.calls)
+
+    asyncio.run(scene())
+
+
+# ------------------------------------------------------------- hostile peers
+
+
+class Nowhere:
+    """Where a message came from, and where nothing goes back to."""
+
+    hop = Hop("udp", "127.0.0.1", 9)
+
+    def send(self, data: bytes, port: int = 0) -> bool:
+        return True
+
+
+HEADERS = (
+    "Contact", "Record-Route", "Route", "From", "To", "Require", "Supported", "Accept", "Allow",
+    "Session-Expires", "Min-SE", "Content-Type", "Content-Encoding", "P-Asserted-Identity",
+    "X-Odd", "RAck", "Event", "Subscription-State", "Authorization", "Info-Package",
+)  # fmt: skip
+VIA = "SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK"
+SDP = (
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    b"m=audio 9 RTP/AVP 0\r\n"
+)
+PIECES = st.sampled_from(
+    ["<", ">", '"', ";", ",", "=", ":", "@", "sip:", "tag=", "x", "1", "99999999999", " ", "%",
+     "[::1]", "lr", "siprec", "timer", "100rel", "refresher=uac", "multipart/mixed", "boundary=x"]
+)  # fmt: skip
+VALUES = st.lists(PIECES, max_size=8).map("".join)
+IMPATIENT = FAST.model_copy(update={"t1_seconds": 0.0005, "t2_seconds": 0.002})
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["INVITE", "OPTIONS", "UPDATE", "NOTIFY", "PRACK", "INFO", "REFER"]),
+    st.booleans(),
+    st.dictionaries(
+        st.sampled_from(HEADERS), st.lists(PIECES, max_size=8).map("".join), max_size=4
+    ),
+    st.one_of(st.binary(max_size=60), st.just(b"v=0\r\nm=audio 9 RTP/AVP 0\r\n")),
+)
+def test_no_request_breaks_anything(
+    method: str, inside: bool, headers: dict[str, str], body: bytes
+) -> None:
+    """Whatever a request carries, within a call or not: no error of ours, nothing left behind."""
+
+    async def scene() -> None:
+        desk = Desk()
+        async with endpoint(desk, siprec=Recorder(), sip=IMPATIENT) as sip:
+            layer = sip._layer
+            opening = make("INVITE", Contact="<sip:x@127.0.0.1:9>", Via=f"{VIA}a")
+            opening.set_header("Content-Type", "application/sdp")
+            opening.body = SDP
+            layer.receive(bytes(opening), Nowhere())
+            await until(lambda: desk.calls)
+            request = make(method, seq=2, Contact="<sip:x@127.0.0.1:9>", Via=f"{VIA}b")
+            if inside:
+                for name in ("From", "Call-ID"):
+                    request.set_header(name, opening.headers.get(name)[0])
+                tag = session_of(desk.calls[0]).dialog.local_tag
+                request.set_header("To", f"<sip:bob@127.0.0.1>;tag={tag}")
+            request.set_header("Content-Type", "application/sdp")
+            request.body = body
+            for name, value in headers.items():
+                request.set_header(name, value)
+            layer.receive(bytes(request), Nowhere())
+            await asyncio.sleep(0.002)
+            assert sip.counters.get("sip_user_errors", 0) == 0
+            assert sip.counters.get("sip_error", 0) == 0
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_the_torture_set_reaches_no_error(name: str) -> None:
+    """RFC 4475, at the endpoint: answered, refused or dropped."""
+
+    async def scene() -> None:
+        async with endpoint(Desk(), sip=IMPATIENT) as sip:
+            sip._layer.receive(MESSAGES[name], Nowhere())
+            await asyncio.sleep(0.002)
+            assert sip.counters.get("sip_user_errors", 0) == 0
+            assert sip.counters.get("sip_error", 0) == 0
 
     asyncio.run(scene())
