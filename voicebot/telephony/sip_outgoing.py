@@ -12,6 +12,7 @@ from aiosipua.message import SipRequest, SipResponse
 
 from voicebot.telephony import reliable
 from voicebot.telephony.call_media import CallMedia
+from voicebot.telephony.early_dialog import EarlyDialog
 from voicebot.telephony.line import LineError, Transferred, TransferResult
 from voicebot.telephony.refer import transferred
 from voicebot.telephony.session_timer import Refresher, agreed_by, min_se, put_request
@@ -76,7 +77,7 @@ class OutgoingCall:
         self._floor = 0
         self._hop: Hop | None = None
         self._transaction: ClientTransaction | None = None
-        self._early: dict[str, _Early] = {}
+        self._early: dict[str, EarlyDialog] = {}
         self._acks: dict[str, tuple[SipRequest, Dialog]] = {}
         """by To-tag, what every 2xx of that fork is answered with"""
         self._final: asyncio.Future[SipResponse] | None = None
@@ -87,6 +88,12 @@ class OutgoingCall:
         Args:
             ring_seconds: Then it is cancelled: NO_ANSWER.
         """
+        try:
+            return await self._call(ring_seconds)
+        finally:
+            self._forget_early()
+
+    async def _call(self, ring_seconds: float) -> Transferred:
         try:
             self._hop = await self._core.layer.resolve(self._uri)
             offer = await self._media.make_offer()
@@ -118,6 +125,10 @@ class OutgoingCall:
             self.state = OutgoingState.CANCELLING
             if self._transaction is not None:
                 self._core.layer.cancel(self._transaction)
+
+    def _forget_early(self) -> None:
+        for early in self._early.values():
+            early.forget()
 
     # ------------------------------------------------------------- asking
 
@@ -153,6 +164,7 @@ class OutgoingCall:
             else:
                 return response
             request = again
+            self._forget_early()
             self._early.clear()
         return response
 
@@ -188,16 +200,18 @@ class OutgoingCall:
     def _on_provisional(self, request: SipRequest, response: SipResponse) -> None:
         if self.state is OutgoingState.CALLING and response.status_code >= 180:
             self.state = OutgoingState.RINGING
+        if self._final is None or self._final.done():
+            return  # late: the call is decided
         tag = to_tag(response)
         early = self._early.get(tag)
         if early is None:
             if not tag or len(self._early) >= _MOST_FORKS:
                 return
             try:
-                early = _Early(Dialog.of_response(request, response))
+                dialog = Dialog.of_response(request, response)
             except ValueError:
-                early = _Early(None)  # 180 without Contact is common; nothing can be sent to it
-            self._early[tag] = early
+                dialog = None  # 180 without Contact is common; nothing can be sent to it
+            early = self._early[tag] = EarlyDialog(self._core, dialog, self._media)
         number = reliable.rseq(response)
         if number is not None:
             if early.number is not None and number != early.number + 1:
@@ -249,7 +263,9 @@ class OutgoingCall:
             return
         before = self._early.get(tag)
         if before is not None and before.dialog is not None:
+            before.forget()
             dialog.local_seq = max(dialog.local_seq, before.dialog.local_seq)
+            dialog.remote_seq = before.dialog.remote_seq
         ack = dialog.ack(cseq_of(request).seq)
         self._acks[tag] = ack, dialog
         over = self.state in (OutgoingState.CANCELLING, OutgoingState.FAILED)
@@ -282,6 +298,9 @@ class OutgoingCall:
             self.state = OutgoingState.FAILED
             return Transferred(TransferResult.UNREACHABLE, "the answer has no Contact")
         early = self._early.get(to_tag(response))
+        done = Transferred(TransferResult.DONE, f"{response.status_code} {response.reason_phrase}")
+        if early is not None and early.renegotiated:
+            return done
         description = response
         if not response.body and early is not None and early.described is not None:
             description = early.described  # it was said in a reliable response, and only there
@@ -292,15 +311,4 @@ class OutgoingCall:
             self.state = OutgoingState.FAILED
             await session.bye()
             return Transferred(TransferResult.UNREACHABLE, "the answer has no usable media")
-        return Transferred(TransferResult.DONE, f"{response.status_code} {response.reason_phrase}")
-
-
-class _Early:
-    """One early dialog: one phone of several that ring."""
-
-    def __init__(self, dialog: Dialog | None) -> None:
-        self.dialog = dialog
-        self.number: int | None = None
-        """RSeq of the last reliable response"""
-        self.described: SipResponse | None = None
-        """the response that had the answer"""
+        return done
