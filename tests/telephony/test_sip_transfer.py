@@ -92,6 +92,24 @@ def test_headers_stay_out_of_the_address_if_told_so() -> None:
     asyncio.run(scene())
 
 
+def test_a_peer_that_cannot_read_headers_in_an_address_gets_none() -> None:
+    async def scene() -> None:
+        async with calling() as (_, caller, ear):
+
+            def on_refer(transaction: ServerTransaction) -> None:
+                answer(caller, 202, then=("200 OK",))
+                transaction.respond(response_to(transaction.request, 400))
+
+            caller.answers["REFER"] = on_refer
+            result = await ear.line.transfer("agents", WHY)
+            assert result.result is TransferResult.DONE
+            first, second = (each.get_header("refer-to") or "" for each in caller.heard("REFER"))
+            assert "?" in first
+            assert "?" not in second
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize(
     ("words", "result"),
     [

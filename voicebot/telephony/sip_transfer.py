@@ -131,15 +131,24 @@ class Handover:
             return False
         return session.state is SessionState.CONFIRMED
 
-    async def _refer(self, uri: SipUri, briefing: Briefing) -> Transferred | None:
-        """REFER; None if the peer refuses to follow one, so that a bridge is to be tried."""
+    async def _refer(
+        self, uri: SipUri, briefing: Briefing, plain: bool = False
+    ) -> Transferred | None:
+        """REFER; None if the peer refuses to follow one, so that a bridge is to be tried.
+
+        Args:
+            uri: Whom the caller shall be connected to.
+            briefing: Goes with it.
+            plain: Keep the briefing out of the Refer-To address.
+        """
         session, core = self._call.session, self._call.core
         params = core.params.transfer
         if self._progress is not None:
             self._past.append(self._progress.number)
         self._progress = progress = ReferProgress()
         self._referring = True
-        asking = core.spawn(self._send_refer(session, uri, briefing, progress), "sip-refer")
+        embed = params.embed_headers and not plain
+        asking = core.spawn(self._send_refer(uri, briefing, progress, embed), "sip-refer")
         try:
             async with asyncio.timeout(params.ring_seconds + params.report_seconds):
                 while progress.state not in (ReferState.ENDED, ReferState.REFUSED):
@@ -156,6 +165,8 @@ class Handover:
             status = int(result.detail.partition(" ")[0])
             if status == 481 or session.state is not SessionState.CONFIRMED:
                 return _GONE
+            if status == 400 and embed:  # a parser that does not know headers in an address
+                return await self._refer(uri, briefing, plain=True)
             if status in _CANNOT and params.bridge and isinstance(self._call.media, LegMedia):
                 core.faults.counters["sip_refer_refused"] += 1
                 return None
@@ -167,8 +178,9 @@ class Handover:
         return result
 
     async def _send_refer(
-        self, session: SipSession, uri: SipUri, briefing: Briefing, progress: ReferProgress
+        self, uri: SipUri, briefing: Briefing, progress: ReferProgress, embed: bool
     ) -> None:
+        session = self._call.session
         core = self._call.core
         try:
             hop = await core.hop_of(session.dialog)
@@ -176,7 +188,7 @@ class Handover:
             progress.number = session.dialog.local_seq
             core.dress(request, hop)
             us = core.identity(hop)
-            fill_refer(request, uri, us, briefing, embed=core.params.transfer.embed_headers)
+            fill_refer(request, uri, us, briefing, embed=embed)
             response = await core.ask(request, hop, session.answerer, session.dialog)
         except NoAnswerError as error:
             progress.end(Transferred(TransferResult.UNREACHABLE, f"REFER: {error}"))
