@@ -24,6 +24,8 @@ from voicebot.telephony.sip_session import SipSession
 from voicebot.telephony.sip_transactions import ClientTransaction, ServerTransaction, SipLayer
 
 MEDIA = MediaParams(port_low=0, port_high=0, reorder_ms=20)
+IMPATIENT = FAST.model_copy(update={"t1_seconds": 0.0005, "t2_seconds": 0.002})
+"""gives up after 32 ms"""
 QUICK = TransferParams(ring_seconds=0.5, report_seconds=0.05, bye_seconds=0.05)
 CALL = CallParams(transfer=QUICK)
 
@@ -205,7 +207,9 @@ async def endpoint(
     **more: object,
 ) -> AsyncIterator[SipEndpoint]:
     """An endpoint on ports from the system; when it is closed nothing may be left."""
-    params = SipEndpointParams.model_validate({"sip": FAST, "media": MEDIA, "call": call, **more})
+    params = SipEndpointParams.model_validate(
+        {"signalling": FAST, "media": MEDIA, "call": call, **more}
+    )
     pool = MEDIA.pool()
     made = SipEndpoint(params, desk, pool, siprec)
     await made.start()

@@ -9,7 +9,7 @@ from aiosipua.message import SipResponse
 
 from tests.telephony.receiving import Desk, tone, until
 from tests.telephony.sip_help import T1
-from tests.telephony.sip_phone import CALL, Phone, endpoint, phone, session_of
+from tests.telephony.sip_phone import CALL, IMPATIENT, Phone, endpoint, phone, session_of
 from voicebot.events import Leg
 from voicebot.telephony.rtp import build_rtp
 from voicebot.telephony.sip_dialog import Dialog
@@ -139,7 +139,7 @@ def test_a_full_house_says_when_to_come_again() -> None:
 def test_a_lost_ack_ends_the_call() -> None:
     async def scene() -> None:
         desk = Desk()
-        async with phone() as caller, endpoint(desk) as sip:
+        async with phone() as caller, endpoint(desk, signalling=IMPATIENT) as sip:
             await caller.invite(sip.listeners[0], ack=False)
             await until(lambda: desk.calls[0].reasons)
             assert desk.calls[0].reasons == ["no_ack"]
@@ -240,7 +240,7 @@ def test_our_early_offer_is_answered_in_prack() -> None:
 def test_without_prack_the_call_is_given_up() -> None:
     async def scene() -> None:
         desk = Desk()
-        async with phone() as caller, endpoint(desk) as sip:
+        async with phone() as caller, endpoint(desk, signalling=IMPATIENT) as sip:
             request = caller.make_invite(sip.listeners[0], Require="100rel")
             assert (await caller.send(request, sip.listeners[0])).status_code == 504
             await until(lambda: desk.calls[0].reasons == ["line_error"])
@@ -298,7 +298,7 @@ def test_a_call_can_be_turned_away_before_the_answer() -> None:
 def test_hanging_up_frees_everything_even_if_nobody_answers() -> None:
     async def scene() -> None:
         desk = Desk()
-        async with phone() as caller, endpoint(desk) as sip:
+        async with phone() as caller, endpoint(desk, signalling=IMPATIENT) as sip:
             caller.answers["BYE"] = lambda transaction: None
             await caller.invite(sip.listeners[0])
             await until(lambda: session_of(desk.calls[0]).state == "confirmed")
