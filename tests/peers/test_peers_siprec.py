@@ -43,4 +43,4 @@ def test_two_legs(patterns: list[str], caller: int, stack: ExitStack, tmp_path: 
         assert call.figures[leg].lost == 0
     assert set(call.holds[:2]) == {(Leg.CALLER, True), (Leg.AGENT, True)}
     assert set(call.holds[2:]) == {(Leg.CALLER, False), (Leg.AGENT, False)}
-    assert not house.recorder.faults.counters
+    assert not house.recorder.counters

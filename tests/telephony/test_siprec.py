@@ -139,7 +139,7 @@ class Call:
 
     @property
     def counters(self) -> dict[str, int]:
-        return dict(self.recorder.faults.counters)
+        return dict(self.recorder.counters)
 
 
 LOW, HIGH = 1052, 9852

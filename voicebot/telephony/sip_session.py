@@ -14,7 +14,8 @@ from typing import Final
 
 from aiosipua.message import SipRequest, SipResponse
 
-from voicebot.telephony.call_media import CallMedia
+from voicebot.telephony.call_media import SDP, CallMedia
+from voicebot.telephony.multipart import MultipartError, split
 from voicebot.telephony.session_refresh import refresh
 from voicebot.telephony.session_timer import (
     Refresher,
@@ -331,4 +332,13 @@ class SipSession:
 def _has_sdp(request: SipRequest) -> bool:
     """Whether a body is, or may have, a session description."""
     kind = (request.content_type or "").partition(";")[0].strip().lower()
-    return bool(request.body) and (kind in ("application/sdp", "") or kind.startswith("multipart/"))
+    if not request.body or not kind.startswith("multipart/"):
+        return bool(request.body) and kind in (SDP, "")
+    try:
+        parts = split(request.content_type or "", request.body)
+    except MultipartError:
+        return True  # and taking it says what is wrong
+    # A recording client may send metadata alone, in a body of one part.
+    return any(part.kind == SDP for part in parts) or not any(
+        part.kind.startswith("application/rs-metadata") for part in parts
+    )

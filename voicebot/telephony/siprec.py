@@ -61,7 +61,11 @@ class SiprecRecorder:
         self._media = media
         self._pool = pool
         self.faults = Faults("siprec")
+
+    @property
+    def counters(self) -> Mapping[str, int]:
         """``siprec_mixed``, ``siprec_metadata_malformed``, ``siprec_no_metadata``, ..."""
+        return self.faults.counters
 
     async def open(self, invite: SipRequest) -> SiprecMedia:
         """Make the media of a recording session; :meth:`SiprecMedia.take_offer` comes next.
