@@ -36,7 +36,11 @@ from voicebot.shadow import ShadowParams
 from voicebot.speech.endpointing import EndpointingParams
 from voicebot.speech.recognizer import SttParams
 from voicebot.speech.vad import VadParams
-from voicebot.telephony.audiosocket import AudioSocketParams
+from voicebot.telephony.ari import AriParams
+from voicebot.telephony.audiosocket_params import AudioSocketParams
+from voicebot.telephony.esl import EslParams
+from voicebot.telephony.media_forks import WebSocketParams
+from voicebot.telephony.media_params import MediaParams
 from voicebot.telephony.sip_endpoint import SipEndpointParams
 from voicebot.telephony.siprec_parties import SiprecParams
 
@@ -75,12 +79,23 @@ class Config(Params):
         HandoverParams(), "voicebot serve: when and to whom callers are handed over."
     )
     prompts: PromptsParams = key(PromptsParams(), "voicebot serve: what callers hear.")
-    sip: SipEndpointParams = key(SipEndpointParams(), "voicebot serve: calls by SIP and RTP.")
+    sip: SipEndpointParams = key(SipEndpointParams(), "voicebot serve: calls by SIP.")
+    media: MediaParams = key(
+        MediaParams(),
+        "voicebot serve: audio over RTP, of SIP, SIPREC and Asterisk's REST interface.",
+    )
     siprec: SiprecParams = key(
         SiprecParams(), "voicebot serve: calls that a session border controller records to us."
     )
     audiosocket: AudioSocketParams = key(
         AudioSocketParams(), "voicebot serve: calls from Asterisk's AudioSocket."
+    )
+    ari: AriParams = key(AriParams(), "voicebot serve: calls from Asterisk by its REST interface.")
+    websocket: WebSocketParams = key(
+        WebSocketParams(), "voicebot serve: calls that fork their audio over WebSocket."
+    )
+    esl: EslParams = key(
+        EslParams(), "voicebot serve: FreeSWITCH's event socket, by which it transfers callers."
     )
 
 

@@ -77,15 +77,13 @@ class Heard:
 
 def params(
     *listen: str,
-    media: MediaParams | None = None,
     accounts: list[RegistrationParams] | None = None,
     transfer: TransferParams | None = None,
     **sip: Any,
 ) -> SipEndpointParams:
     """Parameters of an endpoint on loopback; ports from the system."""
     return SipEndpointParams(
-        sip=SipParams(listen=list(listen) or ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"], **sip),
-        media=media or MediaParams(port_low=0, port_high=0),
+        signalling=SipParams(listen=list(listen) or ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"], **sip),
         call=CallParams(transfer=transfer or TransferParams(bye_seconds=1.0)),
         accounts=accounts or [],
     )
@@ -97,6 +95,7 @@ class House:
     Args:
         made: Its parameters, by :func:`params`.
         siprec: Parameters of the recording server.
+        media: Of RTP; ports from the system by default.
         most_calls: More are refused.
     """
 
@@ -104,10 +103,12 @@ class House:
         self,
         made: SipEndpointParams | None = None,
         siprec: SiprecParams | None = None,
+        media: MediaParams | None = None,
         most_calls: int = 1000,
     ) -> None:
         self._params = made or params()
         self._siprec = siprec or SiprecParams()
+        self._media = media or MediaParams(port_low=0, port_high=0)
         self._most_calls = most_calls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="house", daemon=True)
@@ -150,9 +151,9 @@ class House:
             assert self.endpoint.counters.get("sip_internal_error", 0) == 0
 
     async def _start(self) -> None:
-        self.pool = self._params.media.pool()
-        self.recorder = SiprecRecorder(self._siprec, self._params.media, self.pool)
-        self.endpoint = SipEndpoint(self._params, self, self.pool, self.recorder)
+        self.pool = self._media.pool()
+        self.recorder = SiprecRecorder(self._siprec, self._media, self.pool)
+        self.endpoint = SipEndpoint(self._params, self._media, self, self.pool, self.recorder)
         await self.endpoint.start()
         self._watching = asyncio.create_task(self._watch())
 

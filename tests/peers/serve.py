@@ -37,10 +37,10 @@ class Serve:
             **made.get("engine", {}),
         }
         made["sip"] = {
-            "sip": {"listen": [f"udp:127.0.0.1:{self.port}"]},
-            "media": {"port_low": rtp, "port_high": rtp + 4 * calls - 1},
+            "signalling": {"listen": [f"udp:127.0.0.1:{self.port}"]},
             **made.get("sip", {}),
         }
+        made["media"] = {"port_low": rtp, "port_high": rtp + 4 * calls - 1}
         config = self.folder / "config.yaml"
         config.write_text(yaml.safe_dump(made))
         self._events = self.folder / "events.jsonl"

@@ -121,11 +121,11 @@ def test_tls_and_srtp(stack: ExitStack, tmp_path: Path) -> None:
         House(
             params(
                 "tls:127.0.0.1:0",
-                media=media,
                 tls_certificate=str(cert),
                 tls_key=str(key),
                 tls_ca=str(cert),
-            )
+            ),
+            media=media,
         )
     )
     says = speech(3.0, start=20.0)

@@ -207,11 +207,9 @@ async def endpoint(
     **more: object,
 ) -> AsyncIterator[SipEndpoint]:
     """An endpoint on ports from the system; when it is closed nothing may be left."""
-    params = SipEndpointParams.model_validate(
-        {"signalling": FAST, "media": MEDIA, "call": call, **more}
-    )
+    params = SipEndpointParams.model_validate({"signalling": FAST, "call": call, **more})
     pool = MEDIA.pool()
-    made = SipEndpoint(params, desk, pool, siprec)
+    made = SipEndpoint(params, MEDIA, desk, pool, siprec)
     await made.start()
     try:
         yield made

@@ -94,7 +94,7 @@ def test_a_task_that_fails_is_counted() -> None:
 
 def test_what_we_call_ourselves() -> None:
     assert re.fullmatch(r"voicebot/\d+\.\d+.*", agent())
-    sip = SipEndpoint(SipEndpointParams(), Desk())
+    sip = SipEndpoint(SipEndpointParams(), MEDIA, Desk())
     assert sip.dialogs == 0
     request = make("INVITE")
     assert request.get_header("user-agent") is None

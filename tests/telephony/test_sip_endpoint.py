@@ -27,7 +27,7 @@ from voicebot.telephony.sip_transport import Flow
 
 
 def test_it_is_a_gateway() -> None:
-    gateway: Gateway = SipEndpoint(SipEndpointParams(), Desk())
+    gateway: Gateway = SipEndpoint(SipEndpointParams(), MEDIA, Desk())
     assert gateway.name == "sip"
     assert dict(gateway.counters) == {}
 
@@ -109,7 +109,7 @@ def test_a_port_that_is_taken_is_an_error_of_the_user() -> None:
     async def scene() -> None:
         async with phone() as other:
             taken = FAST.model_copy(update={"listen": [f"udp:127.0.0.1:{other.hop.port}"]})
-            sip = SipEndpoint(SipEndpointParams(signalling=taken, media=MEDIA), Desk())
+            sip = SipEndpoint(SipEndpointParams(signalling=taken), MEDIA, Desk())
             with pytest.raises(LineError):
                 await sip.start()
             await sip.close()

@@ -105,11 +105,15 @@ def soaking(
     """Let calls come and go for a long time, and see that nothing grows.
 
     Memory, open files, media ports and threads of the daemon are looked at every five seconds; the
-    calls last 10 to 40 s and begin at random times.
+    calls last 5 to 20 s and begin at random times.
 
     Example: voicebot bench soak --minutes 30 --calls 600 --plot soak.png --json soak.json
     """
-    with _audio(file, language) as audio, tempfile.TemporaryDirectory() as scratch, _progress() as progress:
+    with (
+        _audio(file, language) as audio,
+        tempfile.TemporaryDirectory() as scratch,
+        _progress() as progress,
+    ):
         task = progress.add_task("soak", total=minutes)
 
         def told(sample: Sample) -> None:
@@ -119,7 +123,7 @@ def soaking(
             )  # fmt: skip
 
         result = soak(
-            Path(scratch), audio, language, minutes=minutes, calls=calls, seconds=(10.0, 40.0),
+            Path(scratch), audio, language, minutes=minutes, calls=calls, seconds=(5.0, 20.0),
             told=told,
         )  # fmt: skip
     Console().print(soak_table(result))

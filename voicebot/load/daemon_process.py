@@ -59,7 +59,7 @@ class DaemonProcess(Closing):
         environment = {
             **os.environ,
             "VOICEBOT__ENGINE__CONTROL": str(self._socket),
-            "VOICEBOT__SIP__SIP__LISTEN": f"['udp:127.0.0.1:{self.port}']",
+            "VOICEBOT__SIP__SIGNALLING__LISTEN": f"['udp:127.0.0.1:{self.port}']",
             "VOICEBOT__ENGINE__DRAIN_SECONDS": "1",
             **{f"VOICEBOT__{key}": value for key, value in settings.items()},
         }

@@ -15,6 +15,9 @@ from voicebot.load.daemon_process import DaemonProcess
 from voicebot.load.fleet import Fleet
 
 SAMPLE_SECONDS: Final = 5.0
+REST_SECONDS: Final = 40.0
+"""s after the last call.  A call is forgotten when its last event was heard, and its transactions
+some seconds later."""
 SEED: Final = 6
 
 
@@ -135,8 +138,7 @@ def soak(
             if at < 60 * minutes:
                 fleet.call(draw.uniform(*seconds))
         outcomes = fleet.finish(max(seconds) + 60)
-        # A call is forgotten when its last event was heard, and its transactions some seconds on.
-        time.sleep(40.0)
+        time.sleep(REST_SECONDS)
         sample()
     return Soak(
         language=language,

@@ -2,13 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from voicebot.config import Config
+from voicebot.telephony.ari import AriClient
+from voicebot.telephony.ari_transfer import AriTransfer
 from voicebot.telephony.audiosocket import AudioSocketGateway
+from voicebot.telephony.esl import EslClient
+from voicebot.telephony.esl_transfer import EslTransfer
+from voicebot.telephony.external_media import ExternalMediaGateway
 from voicebot.telephony.line import Gateway, Reception
+from voicebot.telephony.media_forks import media_forks
 from voicebot.telephony.sip_endpoint import SipEndpoint
 from voicebot.telephony.siprec import SiprecRecorder
+
+
+class Client(Protocol):
+    """A connection to a PBX that several gateways may use."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What went wrong, by name."""
+        ...
+
+    async def start(self) -> None:
+        """Connect."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect."""
+        ...
+
+
+class Connection:
+    """Opens such a connection before the gateways that use it, and closes it after them.
+
+    Args:
+        name: For the status.
+        client: Not yet started.
+    """
+
+    def __init__(self, name: str, client: Client) -> None:
+        self.name = name
+        self._client = client
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Of the connection."""
+        return self._client.counters
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            LineError: the PBX lets nobody in with this password.
+        """
+        await self._client.start()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._client.close()
 
 
 def open_gateways(settings: Config, reception: Reception) -> Sequence[Gateway]:
@@ -17,10 +71,26 @@ def open_gateways(settings: Config, reception: Reception) -> Sequence[Gateway]:
     Args:
         settings: All of them.
         reception: Who is asked whether a call may come.
+
+    Returns:
+        In the order in which they are to be started; they are to be closed in the opposite one.
     """
-    pool = settings.sip.media.pool()
-    siprec = SiprecRecorder(settings.siprec, settings.sip.media, pool)
-    gateways: list[Gateway] = [SipEndpoint(settings.sip, reception, pool, siprec)]
+    media, pool = settings.media, settings.media.pool()
+    gateways: list[Gateway] = []
+    asterisk = AriClient(settings.ari) if settings.ari.enabled else None
+    freeswitch = EslClient(settings.esl) if settings.esl.enabled else None
+    if asterisk:
+        gateways.append(Connection("ari", asterisk))
+        gateways.append(ExternalMediaGateway(asterisk, reception, media, pool))
+    if freeswitch:
+        gateways.append(Connection("esl", freeswitch))
+    if settings.sip.enabled:
+        siprec = SiprecRecorder(settings.siprec, media, pool)
+        gateways.append(SipEndpoint(settings.sip, media, reception, pool, siprec))
     if settings.audiosocket.enabled:
-        gateways.append(AudioSocketGateway(settings.audiosocket, reception))
+        transfer = AriTransfer(asterisk) if asterisk else None
+        gateways.append(AudioSocketGateway(settings.audiosocket, reception, transfer))
+    if settings.websocket.is_open:
+        redirect = EslTransfer(freeswitch) if freeswitch else None
+        gateways.append(media_forks(settings.websocket, reception, redirect))
     return gateways

@@ -19,7 +19,6 @@ from typing import Final, Protocol
 from voicebot.errors import VoicebotError
 from voicebot.events import Leg, Pcm
 
-
 TRANSFERRED: Final = "transferred"
 """reason of :meth:`Ear.ended` when the caller talks to the target of a transfer now"""
 

@@ -2,7 +2,7 @@
 
 Usage::
 
-    endpoint = SipEndpoint(SipEndpointParams(...), reception, pool)
+    endpoint = SipEndpoint(SipEndpointParams(...), MediaParams(), reception, pool)
     await endpoint.start()
     ...
     await endpoint.close()
@@ -55,16 +55,16 @@ class SipEndpointParams(Params):
 
     model_config = ConfigDict(hide_input_in_errors=True)  # it would show passwords
 
+    enabled: bool = key(True, "Whether SIP is listened for at all.")
     user: str = key("voicebot", "Our name in the addresses that we give ourselves.")
     realm: str = key("voicebot", "Shown to callers who must give a password.")
     users: dict[str, SecretStr] = key(
-        {}, "Names and passwords of those who may call; empty: whoever `sip.allow` lets in."
+        {}, "Names and passwords of those who may call; empty: whoever `signalling.allow` lets in."
     )
     accounts: list[RegistrationParams] = key(
         [], "Accounts at PBXs at which we register, so that they can call us."
     )
-    sip: SipParams = key(SipParams(), "Listeners, limits and timers of signalling.")
-    media: MediaParams = key(MediaParams(), "Audio over RTP.")
+    signalling: SipParams = key(SipParams(), "Listeners, limits and timers.")
     call: CallParams = key(CallParams(), "What happens within a call.")
 
 
@@ -72,7 +72,8 @@ class SipEndpoint:
     """One SIP user agent with many calls; implements :class:`voicebot.telephony.line.Gateway`.
 
     Args:
-        params: All of it.
+        params: All of signalling.
+        media: Audio over RTP.
         reception: Takes calls in.
         pool: Media ports, shared with other gateways that use RTP; by default its own.
         siprec: Handles recording sessions; None refuses those that insist on it by 420.
@@ -83,22 +84,24 @@ class SipEndpoint:
     def __init__(
         self,
         params: SipEndpointParams,
+        media: MediaParams,
         reception: Reception,
         pool: PortPool | None = None,
         siprec: SiprecHandler | None = None,
     ) -> None:
         self._params = params
+        self._media = media
         self._reception = reception
         self._siprec = siprec
-        self._layer = SipLayer(params.sip, self._on_request, self._on_ack)
+        self._layer = SipLayer(params.signalling, self._on_request, self._on_ack)
         found = [account.credentials() for account in params.accounts]
         self._core = SipCore(
             layer=self._layer,
             params=params.call,
-            media=params.media,
-            pool=pool or params.media.pool(),
+            media=media,
+            pool=pool or media.pool(),
             user=params.user,
-            t1=params.sip.t1_seconds,
+            t1=params.signalling.t1_seconds,
             credentials=[each for each in found if each is not None],
             aor=f"<{stringify_uri(params.accounts[0].aor)}>" if params.accounts else "",
         )
@@ -165,7 +168,9 @@ class SipEndpoint:
             await asyncio.wait(endings, timeout=_CLOSE_SECONDS)
         # BYEs to agents, and those whose callers still think about it.
         if self._core.tasks:
-            await asyncio.wait(tuple(self._core.tasks), timeout=self._params.sip.t1_seconds * 4)
+            await asyncio.wait(
+                tuple(self._core.tasks), timeout=self._params.signalling.t1_seconds * 4
+            )
         left = [*endings, *self._core.tasks]
         for task in left:
             task.cancel()
@@ -253,7 +258,7 @@ class SipEndpoint:
             self._calls.add(call)
 
     async def _open_leg(self, request: SipRequest) -> CallMedia:
-        return LegMedia(self._params.media, self._core.pool)
+        return LegMedia(self._media, self._core.pool)
 
     def _forget(self, call: IncomingCall) -> None:
         self._calls.discard(call)
