@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from voicebot.cli.main import app
-from voicebot.serving.control import ControlServer, Request
+from tests.cli.command import voicebot
+from voicebot.cli import calls
+from voicebot.serving.control import ControlError, ControlServer, Request
 
 STATUS: dict[str, Any] = {
     "calls": [
@@ -42,47 +44,63 @@ async def _hang_up(request: Request) -> dict[str, Any]:
     return {"hung_up": "3f9c"}
 
 
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
-    path = tmp_path / "control.sock"
-    monkeypatch.setenv("VOICEBOT__ENGINE__CONTROL", str(path))
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Path]:
+    """A configuration file whose control socket answers."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"engine:\n  control: {tmp_path}/control.sock\n")
+    loop = asyncio.new_event_loop()
+    server = ControlServer(tmp_path / "control.sock", {"calls": _calls, "hangup": _hang_up})
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(5)
+    yield config
+    asyncio.run_coroutine_threadsafe(server.close(), loop).result(5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
 
-    async def story() -> Any:
-        server = ControlServer(path, {"calls": _calls, "hangup": _hang_up})
-        await server.start()
-        result = await asyncio.to_thread(CliRunner().invoke, app, list(arguments))
-        await server.close()
-        return result
 
-    return asyncio.run(story())
-
-
-def test_a_call_and_its_legs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = invoke(tmp_path, monkeypatch, "calls")
-    assert shown.exit_code == 0, shown.output
-    lines = shown.output.splitlines()
+def test_a_call_and_its_legs(daemon: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calls.calls(path=daemon)
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         "3f9c2a11  sip 10.0.0.1:5060 → 2000  1:02:05  ESCALATED 3.13/1.30 nats  1.2 s not heard"
     )
-    assert lines[1].split() == (
-        ["caller", "live", "PCMU", "loss", "1.0", "%", "jitter", "4", "ms", "concealed", "0.0", "s"]
-    )
+    assert lines[1].split() == [
+        "caller",
+        "live",
+        "PCMU",
+        "loss",
+        "1.0",
+        "%",
+        "jitter",
+        "4",
+        "ms",
+        "concealed",
+        "0.0",
+        "s",
+    ]
     assert lines[2].split() == ["agent", "silent"]
     assert lines[3] == "1 of 50 calls, lag p95 0.12 s, 3 refused, draining"
 
 
-def test_all_there_is_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert json.loads(invoke(tmp_path, monkeypatch, "calls", "--json").output) == STATUS
+def test_all_there_is_as_json(daemon: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calls.calls(as_json=True, path=daemon)
+    assert json.loads(capsys.readouterr().out) == STATUS
 
 
-def test_hanging_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "hung up on 3f9c" in invoke(tmp_path, monkeypatch, "hangup", "3f9c").output
-    failed = invoke(tmp_path, monkeypatch, "hangup", "zzz")
-    assert failed.exit_code != 0
-    assert "no single running call" in str(failed.exception)
+def test_hanging_up(daemon: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calls.hangup("3f9c", path=daemon)
+    assert capsys.readouterr().out == "hung up on 3f9c\n"
+    with pytest.raises(ControlError, match="no single running call"):
+        calls.hangup("zzz", path=daemon)
 
 
-def test_without_a_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VOICEBOT__ENGINE__CONTROL", str(tmp_path / "none.sock"))
-    failed = CliRunner().invoke(app, ["calls"])
-    assert failed.exit_code != 0
-    assert "no daemon answers" in str(failed.exception)
+def test_without_a_daemon_the_command_says_so(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"engine:\n  control: {tmp_path}/none.sock\n")
+    done = voicebot("calls", "--config", str(config))
+    assert done.returncode == 1
+    assert "no daemon answers" in done.stderr and "voicebot serve" in done.stderr
+    assert "Traceback" not in done.stderr
