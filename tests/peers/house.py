@@ -44,6 +44,8 @@ class Heard:
     digits: list[tuple[Leg, str, float]] = field(default_factory=list)
     holds: list[tuple[Leg, bool]] = field(default_factory=list)
     end: str = ""
+    over: float = 0.0
+    """when it ended, by the clock of the endpoint's loop"""
     figures: dict[Leg, MediaFigures] = field(default_factory=dict)
     """as they were at the end"""
 
@@ -57,6 +59,7 @@ class Heard:
         self.holds.append((leg, held))
 
     def ended(self, reason: str) -> None:
+        self.over = self.over or time.monotonic()
         self.end = self.end or reason
         self.figures = dict(self.line.figures()) or self.figures
 

@@ -32,16 +32,21 @@ def test_a_bad_network(network: Network, stack: ExitStack, tmp_path: Path) -> No
     caller.do("dial", f"sip:voicebot@127.0.0.1:{relay.port}")
     call = house.ended()
     figures, done = call.figures[Leg.CALLER], relay.done
-    # What is lost at the very end cannot be known.
-    last = max(done.sequences)
-    lost = [number for number in done.lost if min(done.sequences) < number < last]
-    assert len(done.lost) == 0 or len(lost) >= 5
-    assert figures.lost == len(lost)
+    # What leaves the relay as the call ends may come too late to count.
+    over = call.over - 0.02
+    sure = [number for (when, _), number in zip(done.departures, done.sequences, strict=True)
+            if when < over]  # fmt: skip
+    crossing = len(done.sequences) - len(sure)
+    assert crossing <= 6
+    lost = [number for number in done.lost if min(sure) < number < max(sure)]
+    late_lost = sum(max(sure) < number < max(done.sequences) for number in done.lost)
+    assert not network.loss or len(lost) >= 5
+    assert len(lost) <= figures.lost <= len(lost) + late_lost
+    assert len(sure) <= figures.packets <= len(done.sequences)
+    doubles = len(sure) - len(set(sure))
+    assert doubles <= figures.duplicates <= doubles + crossing
     assert figures.late == 0
-    # One packet may cross the BYE.
-    assert abs(figures.packets - len(done.sequences)) <= 1
-    assert abs(figures.duplicates - done.duplicated) <= 1
-    assert math.isclose(figures.concealed, len(lost) * 0.02, abs_tol=0.001)
+    assert math.isclose(figures.concealed, figures.lost * 0.02, abs_tol=0.001)
     assert math.isclose(call.concealed(), figures.concealed, abs_tol=0.001)
     if network.jitter:
         assert done.reordered >= 5
