@@ -52,8 +52,8 @@ class HandoverParams(Params):
         "a rule); empty: every alert does."
     )  # fmt: skip
     announce_seconds: float = key(
-        1.5, "How much of the prompt that says so the caller hears before the transfer begins. As long "
-        "as the prompt lasts, and it is heard to its end.",
+        1.5, "How much of the prompt that says so the caller hears before the transfer begins. Set "
+        "it to the length of the prompt, and it is heard to its end.",
         unit="s", ge=0.0, le=30.0,
     )  # fmt: skip
     attempt_seconds: float = key(
