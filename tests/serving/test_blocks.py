@@ -80,3 +80,40 @@ def test_a_leg_too_far_ahead_of_the_other_is_cut_and_counted() -> None:
     assert assembler.overrun == 3 * RATE
     assert len(assembler.due(1000.0)) == round((1000 - PATIENCE_SECONDS) * 10)
     assert LEAD_SECONDS == 2.0
+
+
+def paused(legs: list[Leg], *, marked: bool) -> tuple[BlockAssembler, np.ndarray]:
+    """A caller who sends nothing from 2 s to 7 s, until the gateway fills that; 10 s in all."""
+    assembler = BlockAssembler(legs, RATE, 0.0)
+    out = []
+    for k in range(500):
+        for leg in legs:
+            if leg is not Leg.CALLER or not 100 <= k < 350:
+                if leg is Leg.CALLER and k == 350:
+                    for _ in range(5):
+                        silence = np.zeros(RATE, np.int16)
+                        assembler.push(leg, silence, concealed=marked)
+                assembler.push(leg, ramp(0.02, 1 + 160 * k if k < 200 else k))
+        out += assembler.due(k * 0.02)
+    return assembler, joined(out)
+
+
+@pytest.mark.parametrize("legs", [[Leg.CALLER], [Leg.CALLER, Leg.AGENT]])
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_pause_that_the_gateway_fills_afterwards_is_not_there_twice(
+    legs: list[Leg], marked: bool
+) -> None:
+    assembler, heard = paused(legs, marked=marked)
+    assert assembler.seconds == pytest.approx(10.0), "the call keeps the time of day"
+    assert not heard[2 * RATE : 7 * RATE].any()
+    assert (heard[7 * RATE : 7 * RATE + 160] == ramp(0.02, 350)).all(), "where it was said"
+    assert assembler.overrun == 0
+
+
+def test_audio_that_was_delayed_is_heard_after_the_silence_that_stood_in_for_it() -> None:
+    assembler = BlockAssembler([Leg.CALLER], RATE, 0.0)
+    assert len(assembler.due(PATIENCE_SECONDS + 1.01)) == 10
+    assembler.push(Leg.CALLER, ramp(1.0, 1))
+    assert (joined(assembler.due(1.5)) == ramp(1.0, 1)).all()
+    assembler.push(Leg.CALLER, np.zeros(RATE, np.int16))
+    assert len(assembler.due(1.6)) == 10, "what the leg itself sends after that is its own"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 from websockets.asyncio.client import ClientConnection
 
 from tests.telephony.receiving import Desk, tone, until
@@ -281,5 +282,26 @@ def test_without_rest_there_is_no_transfer_and_it_says_what_to_set() -> None:
             await desk.calls[0].line.hang_up("operator")
             assert desk.calls[0].reasons == ["operator"]
             assert await close_of(client) == (1000, "operator")
+
+    asyncio.run(main())
+
+
+def test_a_token_in_the_path_reaches_no_log() -> None:
+    async def main() -> None:
+        desk = Desk()
+        with structlog.testing.capture_logs() as lines:
+            async with listening(desk, start_seconds=0.2, max_message_bytes=4096) as server:
+                async with dial(server, PATH) as client:
+                    await client.send(b"audio")
+                    assert (await close_of(client))[0] == 1003
+                async with dial(server, PATH) as client:
+                    await client.send("x" * 5000)
+                    assert (await close_of(client))[0] == 1009
+                async with dial(server, PATH) as client:
+                    assert (await close_of(client))[0] == 1008
+            assert {"twilio_binary", "websocket_too_big", "websocket_idle"} <= {
+                line["event"] for line in lines if line.get("path") == "/media/twilio"
+            }
+            assert TOKEN not in str(lines)
 
     asyncio.run(main())

@@ -3,7 +3,8 @@
 A gateway delivers each leg's audio when it comes, in pieces of any length; a
 call wants all legs together, 100 ms at a time.  A leg that falls behind the
 clock on the wall (on hold, silent, its peer dead) is filled with silence, so
-that time goes on in the call.
+that time goes on in the call.  A gateway that learns of such a gap only when
+audio comes again fills it too; what was already filled is then not there twice.
 """
 
 from __future__ import annotations
@@ -29,6 +30,22 @@ class _LegBuffer:
     def __init__(self) -> None:
         self.pieces: list[tuple[Pcm, bool]] = []
         self.samples = 0
+        self.owed = 0
+        """samples of silence that stood in for the leg since it last said something"""
+
+    def unpaid(self, pcm: Pcm, concealed: bool) -> Pcm:
+        """What is left of a piece without the part whose time is over.
+
+        Only of made-up audio and digital silence: speech that is late is better heard late.
+        """
+        if not self.owed:
+            return pcm
+        if not concealed and pcm.any():
+            self.owed = 0
+            return pcm
+        paid = min(self.owed, len(pcm))
+        self.owed -= paid
+        return pcm[paid:]
 
     def put(self, pcm: Pcm, concealed: bool) -> None:
         if len(pcm):
@@ -38,6 +55,7 @@ class _LegBuffer:
     def take(self, size: int, rate: int, start: float) -> Frame:
         """The next ``size`` samples; silence, which counts as concealed, for those missing."""
         if self.samples < size:
+            self.owed += size - self.samples
             self.put(np.zeros(size - self.samples, np.int16), True)
         parts: list[Pcm] = []
         concealed: list[Span] = []
@@ -88,6 +106,7 @@ class BlockAssembler:
             Whether the leg has a whole block now, so that it is worth asking what is due.
         """
         buffer = self._buffers[leg]
+        pcm = buffer.unpaid(pcm, concealed)
         room = len(pcm)
         if len(self._buffers) > 1:  # alone, a leg never waits: its blocks leave at once
             room = max(0, round(LEAD_SECONDS * self._rate) - buffer.samples)

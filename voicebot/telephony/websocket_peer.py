@@ -64,6 +64,8 @@ class Handshake:
     """names in lower case; repeated ones joined by a comma (RFC 9110 section 5.3)"""
     peer: str
     """``host:port``"""
+    endpoint: str = ""
+    """path of what answers, for logs: what lies below it may be a secret"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Peer:
             raise ProtocolFault("websocket_idle", 1008, f"nothing for {seconds:g} s") from None
         except ConnectionClosed as err:
             if err.sent is not None and err.sent.code == 1009:
-                self._faults.count("websocket_too_big", path=self.handshake.path)
+                self._faults.count("websocket_too_big", path=self.handshake.endpoint)
             clean = err.rcvd is not None and err.rcvd.code in (1000, 1001, 1005)
             raise PeerGone(clean) from None
 
@@ -153,7 +155,7 @@ class Peer:
             async with asyncio.timeout(self._params.send_seconds):
                 await self._socket.send(message)
         except TimeoutError:
-            self._faults.count("websocket_slow_reader", path=self.handshake.path)
+            self._faults.count("websocket_slow_reader", path=self.handshake.endpoint)
             self._socket.transport.abort()
             raise PeerGone(False) from None
         except ConnectionClosed:

@@ -14,6 +14,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -160,6 +161,7 @@ class WebSocketServer:
         if endpoint is None:
             self._faults.count("websocket_unknown_path")
             return _respond(Answer(HTTPStatus.NOT_FOUND))
+        handshake = replace(handshake, endpoint=endpoint.path)
         if (answer := endpoint.hook(handshake)) is not None:
             return _respond(answer)
         if (denial := endpoint.admit(handshake)) is not None:
@@ -198,13 +200,13 @@ class WebSocketServer:
             self._faults.count("websocket_refused", why=refused.what)
             await session.reject(1013, refused.what)
         except ProtocolFault as fault:
-            self._faults.count(fault.counter, path=peer.handshake.path, why=fault.reason)
+            self._faults.count(fault.counter, path=peer.handshake.endpoint, why=fault.reason)
             idle = fault.counter == "websocket_idle"
             session.ended("line_lost" if idle else "line_error")
             await session.reject(fault.code, fault.reason)
         except Exception:  # a defect of ours must not take the other calls with it
             self._faults.count("websocket_defect")
-            _log.exception("websocket_defect", path=peer.handshake.path)
+            _log.exception("websocket_defect", path=peer.handshake.endpoint)
             session.ended("line_error")
             await peer.close(1011, "internal error")
 
