@@ -232,3 +232,19 @@ def test_real_anger_leads_to_a_transfer(tmp_path: Path) -> None:
         await scene.over()
 
     asyncio.run(story())
+
+
+def test_nobody_talks_over_a_human_who_has_taken_the_caller(tmp_path: Path) -> None:
+    """After a bridge the call is still heard, and its states come on."""
+
+    async def story() -> None:
+        scene = Scene(tmp_path, FakeLine([R.DONE], play_seconds=5.0))
+        scene.alert()
+        await until(lambda: scene.transfers() == ["started", "done"])
+        await until(lambda: scene.line.stopped == 1)
+        scene.rises()
+        await asyncio.sleep(0.02)
+        await scene.over()
+        assert scene.spoken == [0.4]
+
+    asyncio.run(story())

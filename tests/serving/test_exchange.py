@@ -219,6 +219,23 @@ def test_audio_that_comes_faster_than_it_is_heard_is_dropped_and_counted() -> No
     asyncio.run(story())
 
 
+def test_digits_and_holds_without_end_do_not_fill_the_memory() -> None:
+    async def story() -> None:
+        async with office(queue_seconds=1.0) as there:
+            live, _ = there.take()
+            for number in range(1000):
+                live.digit(Leg.CALLER, "5", 0.1)
+                live.held(Leg.CALLER, number % 2 == 0)
+            assert live._strand.pending <= 110
+            assert live.view.unrecorded > 1500
+            assert live.view.dropped == 0, "no audio was lost"
+            live.ended("hangup")
+            await until(lambda: not there.exchange.calls)
+            assert there.of(CallEnded)
+
+    asyncio.run(story())
+
+
 def test_hanging_up_by_the_beginning_of_a_name() -> None:
     async def story() -> None:
         async with office() as there:

@@ -91,6 +91,12 @@ def test_queues_by_what_was_dialled() -> None:
 
 def test_an_address_with_other_braces_is_refused() -> None:
     assert HandoverParams(briefing_url="https://desk/{alert_id}?call={call_id}")
-    for wrong in ("https://desk/{alert}", "https://desk/{", "https://desk/{}"):
+    for wrong in (
+        "https://desk/{alert}",
+        "https://desk/{",
+        "https://desk/{}",
+        "{alert_id.x}",
+        "{alert_id[x]}",
+    ):
         with pytest.raises(ValidationError, match="briefing_url may contain"):
             HandoverParams(briefing_url=wrong)

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import pytest
 import structlog
 
-from voicebot.serving.workers import WorkerPool
+from voicebot.serving.workers import Strand, WorkerPool
 
 
 def test_jobs_of_a_strand_run_in_order_and_never_two_at_once() -> None:
@@ -84,3 +87,45 @@ def test_a_closed_pool_takes_no_work_and_does_not_complain() -> None:
     pool.close()
     strand.submit(lambda: pytest.fail("ran"))
     assert strand.pending == 1
+
+
+def test_a_job_that_comes_as_the_last_one_ends_is_not_begun_twice() -> None:
+    """Another thread may submit between the moment a strand is found empty and the next."""
+    begun: list[int] = []
+
+    class Inline:
+        """Takes what a strand schedules, for the test to run."""
+
+        def __init__(self) -> None:
+            self.waiting: list[Callable[[], None]] = []
+
+        def submit(self, work: Callable[[], None]) -> None:
+            self.waiting.append(work)
+
+    class Lock:
+        """Another thread gets its turn as soon as the lock is free."""
+
+        def __init__(self, turn: Callable[[], None]) -> None:
+            self.turn = turn
+
+        def __enter__(self) -> None:
+            return None
+
+        def __exit__(self, *_: object) -> None:
+            self.turn()
+
+    threads = Inline()
+    strand = Strand(cast(ThreadPoolExecutor, threads))
+    strand.submit(lambda: begun.append(1))
+
+    def turn() -> None:
+        if begun == [1] and not strand._running:
+            lock.turn = lambda: None
+            strand.submit(lambda: begun.append(2))
+
+    lock = Lock(turn)
+    strand._lock = cast(threading.Lock, lock)
+    threads.waiting.pop(0)()
+    assert len(threads.waiting) == 1, "two threads would serve one call"
+    threads.waiting.pop(0)()
+    assert begun == [1, 2]

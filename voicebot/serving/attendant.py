@@ -64,7 +64,9 @@ class CallAttendant:
     def event(self, event: Event) -> None:
         """Take an event of the call."""
         match event:
-            case State(state=EscalationState.RISING, previous=EscalationState.CALM):
+            case State(state=EscalationState.RISING, previous=EscalationState.CALM) if (
+                not self._handing_over  # nor after: a bridged caller talks to a human
+            ):
                 self._soothing = self._tasks.spawn(self._say(Prompt.SOOTHE))
             case UtteranceStarted(leg=Leg.CALLER) if self._barge_in and self._soothing:
                 self._soothing.cancel()
@@ -116,6 +118,7 @@ class CallAttendant:
         targets = params.targets_for(live.offer.called)
         outcome = await hand_over(live.line, targets, briefing, params, told)
         if outcome.result is TransferResult.DONE:
+            saying.cancel()  # it would drown the human's first words
             log.info("caller_handed_over", call_id=live.id, alert_id=alert.alert_id)
             return  # and stays so: whoever has taken the caller is not replaced by another
         log.warning(

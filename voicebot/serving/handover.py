@@ -77,7 +77,7 @@ class HandoverParams(Params):
     def _known(self) -> Self:
         try:
             self.briefing_url.format(alert_id="", call_id="")
-        except (LookupError, ValueError):
+        except (LookupError, ValueError, AttributeError, TypeError):
             raise ValueError(
                 "briefing_url may contain {alert_id} and {call_id}, and no other braces"
             ) from None

@@ -13,6 +13,7 @@ from functools import partial
 
 import structlog
 
+from voicebot.audio.source import BLOCK_SECONDS
 from voicebot.call import Call
 from voicebot.events import (
     CallEnded,
@@ -34,6 +35,10 @@ from voicebot.serving.workers import Strand
 from voicebot.telephony.line import Line, Offer
 
 log = structlog.get_logger()
+
+_MOST_NOTES = 100
+"""digits and changes of the line that may wait where audio must not: a hold is told late, not lost
+"""
 
 
 class LiveCallParams(Params):
@@ -78,6 +83,8 @@ class CallView:
     alerts: int = 0
     dropped: int = 0
     """blocks of audio, because too much waited"""
+    unrecorded: int = 0
+    """digits and changes of the line, because too much waited"""
     legs: dict[Leg, LegView] = field(default_factory=dict)
 
 
@@ -111,6 +118,7 @@ class LiveCall:
         self._loop = asyncio.get_running_loop()
         self.began = now = self._loop.time()
         self._strand, self._lag = strand, lag
+        self._most_waiting = round(params.queue_seconds / BLOCK_SECONDS)
         self._heard, self._gone = heard, gone
         self._assembler = BlockAssembler(offer.legs, offer.rate, now)
         self.view = CallView(legs={leg: LegView(last_audio=now) for leg in offer.legs})
@@ -146,7 +154,7 @@ class LiveCall:
 
     def digit(self, leg: Leg, digit: str, seconds: float) -> None:
         """Take a DTMF digit; see :meth:`voicebot.telephony.line.Ear.digit`."""
-        self.tell(lambda t: Digit(call_id=self.id, leg=leg, t=t, digit=digit, seconds=seconds))
+        self._note(lambda t: Digit(call_id=self.id, leg=leg, t=t, digit=digit, seconds=seconds))
 
     def held(self, leg: Leg, held: bool) -> None:
         """Take a hold or its end; see :meth:`voicebot.telephony.line.Ear.held`."""
@@ -204,18 +212,25 @@ class LiveCall:
     def _pump(self, now: float) -> None:
         """Hand what is due to the stages."""
         for block in self._assembler.due(now):
-            # A job for a digit or a state counts like a block of audio: both are few or regular.
-            if self._strand.pending / 10 >= self.params.queue_seconds:
+            # A job for a digit or a state counts like a block of audio.
+            if self._strand.pending >= self._most_waiting:
                 self.view.dropped += 1
-                continue
-            self._submit(partial(self._work, block, now))
+            else:
+                self._submit(partial(self._work, block, now))
+
+    def _note(self, make: Callable[[float], Event]) -> None:
+        """Tell of what the peer does, who may do it as often as it likes."""
+        if self._strand.pending >= self._most_waiting + _MOST_NOTES:
+            self.view.unrecorded += 1
+        else:
+            self.tell(make)
 
     def _submit(self, job: Callable[[], None]) -> None:
         self._strand.submit(partial(self._guarded, job))
 
     def _leg_is(self, leg: Leg, state: LegState) -> None:
         self.view.legs[leg].state = state
-        self.tell(lambda t: LineState(call_id=self.id, leg=leg, t=t, state=state))
+        self._note(lambda t: LineState(call_id=self.id, leg=leg, t=t, state=state))
 
     def _work(self, block: dict[Leg, Frame], arrived: float) -> None:
         """Take a block through the stages; on a thread of the pool."""

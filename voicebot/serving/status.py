@@ -31,6 +31,7 @@ def call_status(live: LiveCall, now: float) -> dict[str, Any]:
         "evidence_nats": round(view.evidence, 2),
         "threshold_nats": round(view.threshold, 2),
         "dropped_blocks": view.dropped,
+        "unrecorded": view.unrecorded,
         "legs": {
             leg.value: {
                 "state": leg_view.state.value,

@@ -86,6 +86,6 @@ class Strand:
         except Exception as err:
             log.exception("job_failed", error=type(err).__name__)
         with self._lock:
-            self._running = bool(self._jobs)
-        if self._running:
+            more = self._running = bool(self._jobs)
+        if more:  # as it was under the lock: a job that came since has begun anew by itself
             self._schedule()  # behind the other calls that wait
