@@ -15,7 +15,11 @@ import pytest
 import yaml
 
 from tests.cli.command import DEMO, start, voicebot
+from tests.example_events import ONE_OF_EACH
 from tests.telephony.feed import feed
+from voicebot.cli.run import Record
+from voicebot.cli.serve import Journal
+from voicebot.events import CallStarted, Digit, Leg
 
 
 def settings(folder: Path, **more: Any) -> Path:
@@ -68,6 +72,26 @@ def test_a_call_from_the_line_is_recorded_and_told(tmp_path: Path) -> None:
     assert recorded[0]["type"] == "call_started"
     assert recorded[-1]["type"] == "call_ended"
     assert recorded[-1]["utterances"] > 3
+
+
+def test_calls_go_on_where_nobody_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*arguments: Any, **more: Any) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    record = Record(tmp_path / "absent" / "events.jsonl")
+    journal = Journal(record, printing=True)
+    event = Digit(call_id="c" * 20, leg=Leg.CALLER, t=0.0, digit="1", seconds=0.1)
+    journal.event(event)
+    started = next(e for e in ONE_OF_EACH if isinstance(e, CallStarted))
+    monkeypatch.setattr("sys.stdout.write", gone)
+    for _ in range(3):
+        journal.event(started)
+    monkeypatch.undo()
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2, "each is told once"
+    assert "events.jsonl" in told[0] and "Broken pipe" in told[1]
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from voicebot.cli.lines import lines
 from voicebot.cli.run import LanguageOption, Record, notice, spare
 from voicebot.config import Config
 from voicebot.engine import Engine
+from voicebot.errors import OutputError
 from voicebot.events import Alert, CallEnded, CallStarted, Event, State, Transfer
 from voicebot.serving.daemon import Daemon
 from voicebot.serving.gateways import open_gateways
@@ -63,24 +64,40 @@ def serve(
         with interrupt.waiting():  # nothing is open yet that would have to be closed cleanly
             engine = stack.enter_context(Engine(settings, language or settings.language, notice))
         record = stack.enter_context(Record(events)) if events else None
-        printing = not quiet and not (record and record.on_stdout)
-
-        def heard(event: Event) -> None:
-            if record:
-                record.event(event)
-            if printing and isinstance(event, _TOLD):
-                for line in told(event):
-                    print(line, flush=True)  # noqa: T201
-
-        asyncio.run(_serve(settings, engine, heard))
+        quiet = quiet or bool(record and record.on_stdout)
+        journal = Journal(record, printing=not quiet)
+        asyncio.run(_serve(settings, engine, journal.event))
     if record and record.fault:
         raise record.fault
 
 
-def told(event: Event) -> list[str]:
-    """The lines about an event, each with the beginning of its call's name before it."""
-    # What was said is for whoever asked for the events; a console may be anybody's log.
-    return [f"{event.call_id[:8]} {line}" for line in lines(event)[:1]]
+class Journal:
+    """Records and prints events; callers are heard on even if nobody reads that any more.
+
+    Args:
+        record: Where all events go, or None.
+        printing: Whether what happens is printed.
+    """
+
+    def __init__(self, record: Record | None, *, printing: bool) -> None:
+        self._record = record
+        self._printing = printing
+
+    def event(self, event: Event) -> None:
+        """Take one event; from any thread."""
+        if self._record:
+            try:
+                self._record.event(event)
+            except OutputError as err:
+                self._record = None
+                notice(f"{err.what}; calls go on without their record")
+        if self._printing and isinstance(event, _TOLD):
+            # What was said is for whoever asked for the events: a console may be anybody's log.
+            try:
+                print(f"{event.call_id[:8]} {lines(event)[0]}", flush=True)  # noqa: T201
+            except OSError as err:
+                self._printing = False
+                notice(f"standard output: {err.strerror}; calls go on unprinted")
 
 
 async def _serve(settings: Config, engine: Engine, heard: Callable[[Event], None]) -> None:
