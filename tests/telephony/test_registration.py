@@ -156,6 +156,8 @@ def test_a_registrar_that_is_away_does_not_hold_up_closing() -> None:
         (["<sip:u@h:5060>"], "70", 70.0),
         ([], "", 300.0),
         (["<sip:u@h:5060>;expires=x"], "", 300.0),
+        (["<sip:u@h:5060>;expires=\N{SUPERSCRIPT TWO}"], "", 300.0),
+        ([], "\N{SUPERSCRIPT TWO}", 300.0),
         (["rubbish <"], "70", 70.0),
     ],
 )

@@ -139,3 +139,22 @@ def test_a_longer_interval_is_taken() -> None:
             )
 
     asyncio.run(scene())
+
+
+def test_a_refresh_that_is_answered_after_the_end_winds_up_no_clock() -> None:
+    async def scene() -> None:
+        async with calling(Allow="UPDATE", Supported="timer") as (_, caller, ear):
+            caller.answers["UPDATE"] = lambda transaction: None
+            session = session_of(ear)
+            session._refresh()
+            await until(lambda: caller.heard("UPDATE"))
+            assert (await caller.ask("BYE")).status_code == 200
+            update = next(each for each in caller.requests if each.request.method == "UPDATE")
+            response = response_to(update.request, 200)
+            response.set_header("Session-Expires", "4;refresher=uac")
+            update.respond(response)
+            await asyncio.sleep(0.05)
+            assert session.timer._timers == []
+            assert ear.reasons == ["hangup"]
+
+    asyncio.run(scene())

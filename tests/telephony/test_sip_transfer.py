@@ -11,11 +11,13 @@ import pytest
 
 from tests.telephony.receiving import Desk, Heard, until
 from tests.telephony.sip_phone import CALL, QUICK, Phone, endpoint, phone, session_of
+from voicebot.telephony.digest import Challenger, Verdict
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
 from voicebot.telephony.rtp import build_rtp, parse_rtp
 from voicebot.telephony.sip_core import CallParams
 from voicebot.telephony.sip_endpoint import SipEndpoint
 from voicebot.telephony.sip_messages import response_to
+from voicebot.telephony.sip_outgoing import OutgoingCall
 from voicebot.telephony.sip_transactions import ServerTransaction
 
 WHY = Briefing("alert-7", "https://desk.example/b/7?x=1", "persistent_anger")
@@ -271,7 +273,7 @@ async def hears(listener: Phone, octet: bytes) -> bool:
                 return True
 
 
-@pytest.mark.parametrize("status", [405, 501, 403, 420, 603])
+@pytest.mark.parametrize("status", [405, 501, 401, 403, 407, 420, 603])
 def test_where_refer_is_refused_the_agent_is_called_and_joined(status: int) -> None:
     async def scene() -> None:
         async with phone() as agent, calling() as (sip, caller, ear):
@@ -404,5 +406,78 @@ def test_without_bridge_a_refused_refer_is_unsupported() -> None:
             answer(caller, 405)
             result = await ear.line.transfer("agents", WHY)
             assert result.result is TransferResult.UNSUPPORTED
+
+    asyncio.run(scene())
+
+
+def test_late_news_is_told_apart_where_refer_is_challenged() -> None:
+    """The REFER that counts is the one with credentials, whose number is another."""
+
+    async def scene() -> None:
+        challenger = Challenger("pbx", {"100": "secret"})
+        account = {"registrar": "sip:127.0.0.1:9", "user": "100", "password": "secret"}
+        desk = Desk()
+        async with phone() as caller, endpoint(desk, accounts=[account]) as sip:
+            await caller.invite(sip.listeners[0])
+            await until(lambda: session_of(desk.calls[0]).state == "confirmed")
+            line = desk.calls[0].line
+            accepted: list[str] = []
+
+            def on_refer(transaction: ServerTransaction) -> None:
+                request = transaction.request
+                verdict = challenger.verify(request)
+                if verdict is not Verdict.GOOD:
+                    transaction.respond(challenger.challenge(request, verdict))
+                    return
+                accepted.append((request.get_header("cseq") or "").split()[0])
+                transaction.respond(response_to(request, 202))
+
+            async def news(number: str, words: str) -> None:
+                await caller.ask(
+                    "NOTIFY",
+                    f"SIP/2.0 {words}\r\n".encode(),
+                    "message/sipfrag",
+                    Event=f"refer;id={number}",
+                    Subscription_State="terminated",
+                )
+
+            caller.answers["REFER"] = on_refer
+            first = asyncio.ensure_future(line.transfer("first", WHY))
+            await until(lambda: len(accepted) == 1)
+            await news(accepted[0], "480 Temporarily Unavailable")
+            assert (await first).result is TransferResult.NO_ANSWER
+            second = asyncio.ensure_future(line.transfer("second", WHY))
+            await until(lambda: len(accepted) == 2)
+            await news(accepted[0], "200 OK")
+            await news(accepted[1], "486 Busy Here")
+            assert (await second).result is TransferResult.BUSY
+
+    asyncio.run(scene())
+
+
+def test_an_attempt_given_up_as_the_agent_answers_leaves_nobody_on_the_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer and the end of our patience may come at the same moment."""
+
+    async def scene() -> None:
+        async with phone() as agent, calling() as (_, caller, ear):
+            answer(caller, 405)
+            agent.answer_calls()
+            call = OutgoingCall.call
+
+            async def answered(self: OutgoingCall, seconds: float) -> Transferred:
+                result = await call(self, seconds)
+                attempt.cancel()
+                return result
+
+            monkeypatch.setattr(OutgoingCall, "call", answered)
+            attempt = asyncio.ensure_future(ear.line.transfer(agent.uri, WHY))
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+            await until(lambda: agent.heard("BYE"))
+            monkeypatch.undo()
+            assert ear.reasons == []
+            assert (await ear.line.transfer(agent.uri, WHY)).result is TransferResult.DONE
 
     asyncio.run(scene())

@@ -222,4 +222,4 @@ def granted_seconds(response: SipResponse, contact: str, asked: int) -> float:
     if said is None:
         said = response.get_header("expires")
     text = (said or "").strip()
-    return float(min(int(text), _LONGEST)) if text.isdigit() and len(text) < 10 else float(asked)
+    return float(min(int(text), _LONGEST)) if re.fullmatch("[0-9]{1,9}", text) else float(asked)

@@ -44,10 +44,11 @@ class Reliable:
         self._invite = invite
         self._t1 = t1
         self._number = random.randint(1, 2**31 - 2)
+        self._taken = False
         self._acknowledged = asyncio.Event()
 
     async def send(self, response: SipResponse) -> None:
-        """Send it again and again; returns when its PRACK was :meth:`taken`.
+        """Send it again and again; returns once its PRACK is :meth:`done`.
 
         Raises:
             TimeoutError: none came within 64*T1.
@@ -67,7 +68,11 @@ class Reliable:
     def taken(self, prack: SipRequest) -> bool:
         """Whether a PRACK is for this response, and comes for the first time."""
         wanted = (self._number, cseq_of(self._invite.request).seq, "INVITE")
-        if rack(prack) != wanted or self._acknowledged.is_set():
+        if rack(prack) != wanted or self._taken:
             return False
-        self._acknowledged.set()
+        self._taken = True
         return True
+
+    def done(self) -> None:
+        """What the PRACK carries is settled too, so that the INVITE may be answered."""
+        self._acknowledged.set()

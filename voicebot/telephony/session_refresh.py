@@ -31,8 +31,8 @@ async def refresh(session: SipSession) -> None:
             session.break_off("line_lost")
             return
         before = session.timer.agreed
-        if response is None or before is None:
-            return
+        if response is None or before is None or session.over.is_set():
+            return  # over meanwhile: no clock is wound up for it any more
         status = response.status_code
         if 200 <= status < 300:
             agreed = agreed_by(response)

@@ -197,10 +197,12 @@ class IncomingCall:
             self.core.spawn(self._prack_with_body(transaction), "sip-prack")
         else:
             transaction.respond(reply(request, 200))
+            self._reliable.done()
 
     async def _prack_with_body(self, transaction: ServerTransaction) -> None:
         """The answer to our offer, or another offer (RFC 3262 section 5)."""
         assert self.media is not None
+        assert self._reliable is not None
         response = reply(transaction.request, 200)
         try:
             if self._offered_early:
@@ -212,6 +214,7 @@ class IncomingCall:
             self._refuse(error)
             return
         transaction.respond(response)
+        self._reliable.done()
 
     # ------------------------------------------------------------- ending
 

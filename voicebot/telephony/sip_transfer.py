@@ -23,6 +23,7 @@ from voicebot.telephony.refer import (
     target_uri,
 )
 from voicebot.telephony.sip_core import NoAnswerError
+from voicebot.telephony.sip_messages import cseq_of
 from voicebot.telephony.sip_outgoing import OutgoingCall
 from voicebot.telephony.sip_session import CallState, SessionState, SipSession
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_CANNOT: Final = frozenset({400, 403, 405, 406, 415, 420, 421, 489, 501, 603, 606})
+_CANNOT: Final = frozenset({400, 401, 403, 405, 406, 407, 415, 420, 421, 489, 501, 603, 606})
 """answers to the REFER itself that say: not by REFER"""
 _MOST_PAST: Final = 16
 _GONE: Final = Transferred(TransferResult.GONE, "the caller hung up")
@@ -195,6 +196,7 @@ class Handover:
         except ValueError as error:
             progress.end(Transferred(TransferResult.UNREACHABLE, f"REFER: {error}"))
         else:
+            progress.number = cseq_of(response).seq  # with credentials it is another
             progress.responded(response)
         self._changed.set()
 
@@ -217,6 +219,7 @@ class Handover:
         outgoing = OutgoingCall(core, uri, media, briefing_headers(briefing), bridge.let_hear)
         calling = asyncio.ensure_future(outgoing.call(core.params.transfer.ring_seconds))
         gone = asyncio.ensure_future(self._call.session.over.wait())
+        result: Transferred | None = None  # if we are cancelled, even as the agent answers
         try:
             await asyncio.wait([calling, gone], return_when=asyncio.FIRST_COMPLETED)
             if self._call.session.over.is_set():
@@ -225,15 +228,14 @@ class Handover:
                 result = await calling
         finally:
             gone.cancel()
-            kept = False
             if not calling.done():
                 calling.cancel()
                 await asyncio.wait([calling])
-            elif not calling.cancelled() and calling.exception() is None:
-                kept = (
-                    calling.result().result is TransferResult.DONE
-                    and not self._call.session.over.is_set()
-                )
+            kept = (
+                result is not None
+                and result.result is TransferResult.DONE
+                and not self._call.session.over.is_set()
+            )
             if not kept:
                 bridge.part()
                 await media.close()
