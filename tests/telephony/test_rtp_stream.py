@@ -258,7 +258,20 @@ def test_comfort_noise_fills_the_silence() -> None:
     noise = listener.pcm[10 * SIZE : 10 * SIZE + 8000].astype(float)
     level = 20 * np.log10(np.sqrt(np.mean(noise**2)) / 32768)
     assert level == pytest.approx(-50, abs=0.5)
-    assert listener.stream.lost == 0 and not listener.concealed
+    assert listener.stream.lost == 0 and listener.stream.concealed == 0
+
+
+def test_only_noise_that_stands_for_a_long_pause_is_marked_as_made_up() -> None:
+    """A live listener has put silence there by then, and must know what to leave out."""
+    for pause, marked in ((1600, []), (8000, [8000])):
+        listener = Listener(reorder=0.02)
+        for number in range(10):
+            listener.push(number)
+        listener.stream.push(RtpPacket(13, False, 10, 10 * SIZE, 1, b"\x32"), 0.2)
+        packet = RtpPacket(0, False, 11, 10 * SIZE + pause, 1, CODED[:SIZE])
+        listener.stream.push(packet, 0.2 + pause / 8000)
+        assert listener.concealed == marked
+        assert len(listener.pcm) == 11 * SIZE + pause
 
 
 def test_a_digit_leaves_silence_in_place_of_the_audio_it_replaced() -> None:

@@ -20,6 +20,11 @@ class ComfortNoise:
         self._random = np.random.default_rng(0)
         self._rms = 0.0
 
+    @property
+    def audible(self) -> bool:
+        """Whether it is more than digital silence."""
+        return self._rms > 0.0
+
     def update(self, payload: bytes) -> None:
         """Take the level that a comfort noise packet says: its first octet, in -dBov."""
         if payload:

@@ -41,6 +41,9 @@ _BURST: Final = 10.0
 """s by which what is heard may run ahead of the clock: a stalled network catches up"""
 _FASTEST: Final = 1.05
 """s of audio that a peer's clock may make of a second"""
+_LATE_NOISE: Final = 0.3
+"""s of comfort noise, all of them handed on when the pause is over, beyond which it is marked as
+made up: a live listener has not waited for it, and silence is there already"""
 _PIECE: Final = 1.0
 """s of filling that are handed on at once"""
 _HALF: Final = 0x80000000
@@ -51,7 +54,8 @@ class RtpStream:
     """Audio of one leg, from whichever source (SSRC) speaks.
 
     Args:
-        heard: Given each piece of audio, and whether it is concealed.
+        heard: Given each piece of audio, and whether it is concealed: made up for lost packets,
+            or noise that stands for a long pause.
         reorder: How long to wait for a missing packet, in s.
         most_gap: Longest silence filled in one piece, in s.
 
@@ -356,8 +360,9 @@ class RtpStream:
         if not samples:
             return
         self._concealment = None
+        late = self._noise.audible and samples > _LATE_NOISE * self._rate
         for piece in self._pieces(samples):
-            self._emit(self._noise.take(piece), False)
+            self._emit(self._noise.take(piece), late)
         self._noise.silence()
 
     def _pieces(self, samples: int) -> list[int]:
