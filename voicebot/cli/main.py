@@ -74,15 +74,18 @@ def options(
 
 def configure_logging(level: str) -> None:
     """Log lines go to stderr as events with fields: coloured for people, JSON for machines."""
-    terminal = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    )
+    renderers: tuple[structlog.typing.Processor, ...]
+    if sys.stderr.isatty():
+        # The default shows local variables: callers' numbers, and what they said.
+        plain = structlog.dev.plain_traceback
+        renderers = (structlog.dev.ConsoleRenderer(exception_formatter=plain),)
+    else:
+        renderers = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
