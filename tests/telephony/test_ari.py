@@ -78,6 +78,26 @@ def test_events_come_in_order_and_garbage_is_dropped() -> None:
     asyncio.run(call())
 
 
+def test_a_listener_that_fails_costs_neither_the_connection_nor_the_other_listeners() -> None:
+    def fails(message: Message) -> None:
+        raise KeyError("a defect")
+
+    async def call() -> None:
+        heard: list[Message] = []
+        async with FakeAsterisk() as asterisk:
+            client = AriClient(params(asterisk.url))
+            client.listen(fails)
+            client.listen(heard.append)
+            await client.start()
+            for text in ('{"type":"A"}', '{"type":"B"}'):
+                asterisk.send(text)
+            await until(lambda: len(heard) == 2)
+            assert client.counters == {"ari_defect": 2} and client.state == AriState.UP
+            await client.close()
+
+    asyncio.run(call())
+
+
 def test_a_huge_event_costs_the_connection_and_no_more() -> None:
     async def call() -> None:
         async with FakeAsterisk() as asterisk:

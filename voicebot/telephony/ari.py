@@ -333,7 +333,10 @@ class AriClient:
                     "ari_replaced", what=f"another program took over the application {self.app}"
                 )
             for listener in list(self._listeners):
-                listener(message)
+                try:
+                    listener(message)
+                except Exception:  # a defect of ours must not end the events of all calls
+                    self.faults.count("ari_defect", kind=message["type"], exc_info=True)
 
     def _explain(self, status: int) -> LineError:
         what = f"Asterisk at {self._host}: HTTP {status}"
