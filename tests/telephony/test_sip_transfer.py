@@ -481,3 +481,19 @@ def test_an_attempt_given_up_as_the_agent_answers_leaves_nobody_on_the_line(
             assert (await ear.line.transfer(agent.uri, WHY)).result is TransferResult.DONE
 
     asyncio.run(scene())
+
+
+def test_a_call_that_we_end_ourselves_was_not_handed_over() -> None:
+    """An operator, or the end of a drain, while a peer that reports nothing has the REFER."""
+
+    async def scene() -> None:
+        async with calling() as (_, caller, ear):
+            answer(caller, 200, Refer_Sub="false")
+            attempt = asyncio.ensure_future(ear.line.transfer("agents", WHY))
+            await until(lambda: caller.heard("REFER"))
+            await asyncio.sleep(0.02)
+            await ear.line.hang_up("operator")
+            assert (await attempt).result is TransferResult.GONE
+            await until(lambda: ear.reasons == ["operator"])
+
+    asyncio.run(scene())

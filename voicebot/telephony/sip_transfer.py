@@ -81,7 +81,7 @@ class Handover:
         progress = self._progress
         if progress is None or not self._referring:
             return progress is not None and _is_done(progress)
-        if progress.state is ReferState.BLIND:
+        if progress.state is ReferState.BLIND and self._call.session.state is SessionState.ENDED:
             # Nobody will say it, but a peer that accepted and then leaves has done it.
             progress.end(Transferred(TransferResult.DONE, "accepted without progress, then BYE"))
         try:
