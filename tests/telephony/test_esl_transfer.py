@@ -90,7 +90,7 @@ def test_outcomes(outcomes: list[str], result: str) -> None:
             got = await transfer(switch)
             assert got.result == TransferResult(result), got
             assert switch.commands[-2:] == [
-                f"api uuid_setvar_multi {CALLER} sip_h_X-Voicebot-Alert=alert-1;"
+                f"api uuid_setvar_multi {CALLER} sip_h_X-Voicebot-Alert-Id=alert-1;"
                 "sip_h_X-Voicebot-Reason=persistent_anger;"
                 "sip_h_X-Voicebot-Briefing=https://desk.example/alerts/1?a=b;"
                 "continue_on_fail=true;hangup_after_bridge=true",
@@ -171,7 +171,7 @@ def test_other_calls_are_passed_over() -> None:
 
 def test_a_briefing_cannot_set_other_variables() -> None:
     text = variables_text(Briefing("a;api_hangup_hook=x", "https://x/;y=1", "r\n"))
-    assert text == "sip_h_X-Voicebot-Alert=aapi_hangup_hookx;sip_h_X-Voicebot-Reason=r"
+    assert text == "sip_h_X-Voicebot-Alert-Id=aapi_hangup_hookx;sip_h_X-Voicebot-Reason=r"
 
 
 def test_causes() -> None:

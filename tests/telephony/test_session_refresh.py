@@ -9,6 +9,7 @@ import pytest
 from tests.telephony.receiving import until
 from tests.telephony.sip_phone import session_of
 from tests.telephony.test_sip_session import calling
+from voicebot.telephony.call_media import Body, BodyError
 from voicebot.telephony.sip_messages import response_to
 from voicebot.telephony.sip_transactions import ServerTransaction
 
@@ -156,5 +157,28 @@ def test_a_refresh_that_is_answered_after_the_end_winds_up_no_clock() -> None:
             await asyncio.sleep(0.05)
             assert session.timer._timers == []
             assert ear.reasons == ["hangup"]
+
+    asyncio.run(scene())
+
+
+def test_media_with_nothing_to_offer_do_not_end_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording that is paused has no stream, and its peer may not take UPDATE."""
+
+    async def scene() -> None:
+        async with calling() as (sip, caller, ear):
+            session = session_of(ear)
+            before = session.timer.agreed
+            session.timer.stop()
+
+            async def nothing() -> Body:
+                raise BodyError("nothing to offer")
+
+            monkeypatch.setattr(session.media, "make_offer", nothing)
+            session._refresh()
+            await until(lambda: session.timer._timers)
+            assert session.timer.agreed == before
+            assert sip.counters["sip_refresh_impossible"] == 1
+            assert caller.heard("INVITE") == []
+            assert ear.reasons == []
 
     asyncio.run(scene())

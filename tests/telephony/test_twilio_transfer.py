@@ -169,7 +169,7 @@ def test_the_briefing_goes_to_sip_targets_as_headers() -> None:
     target = "sip:desk@pbx.example;transport=tls"
     document = ElementTree.fromstring(twiml(target, BRIEFING, rest("")))
     assert document.findtext("Dial/Sip") == (
-        "sip:desk@pbx.example;transport=tls?X-Voicebot-Alert=a-1"
+        "sip:desk@pbx.example;transport=tls?X-Voicebot-Alert-Id=a-1"
         "&X-Voicebot-Reason=persistent_anger"
         "&X-Voicebot-Briefing=https%3A%2F%2Fdesk.example%2Fa%2F1"
     )
@@ -178,7 +178,7 @@ def test_the_briefing_goes_to_sip_targets_as_headers() -> None:
 def test_a_url_that_does_not_fit_is_left_out_whole() -> None:
     long = Briefing("a-1", "https://desk.example/" + "x" * 2000, "anger")
     text = ElementTree.fromstring(twiml("sip:a@b?X-Own=1", long, rest(""))).findtext("Dial/Sip")
-    assert text == "sip:a@b?X-Own=1&X-Voicebot-Alert=a-1&X-Voicebot-Reason=anger"
+    assert text == "sip:a@b?X-Own=1&X-Voicebot-Alert-Id=a-1&X-Voicebot-Reason=anger"
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def variables_text(briefing: Briefing) -> str:
     """
     url = briefing.url if re.fullmatch(r"[A-Za-z0-9_.~:/?#@&+%=-]{0,500}", briefing.url) else ""
     found = {
-        "sip_h_X-Voicebot-Alert": re.sub(r"[^A-Za-z0-9_.-]", "", briefing.alert_id)[:100],
+        "sip_h_X-Voicebot-Alert-Id": re.sub(r"[^A-Za-z0-9_.-]", "", briefing.alert_id)[:100],
         "sip_h_X-Voicebot-Reason": re.sub(r"[^A-Za-z0-9_.-]", "", briefing.reason)[:100],
         "sip_h_X-Voicebot-Briefing": url,
     }

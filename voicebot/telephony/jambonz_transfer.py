@@ -201,7 +201,7 @@ def dial(target: str, briefing: Briefing, params: JambonzRestParams) -> list[dic
     else:
         to = {"type": "phone", "number": target}
     headers = {
-        "X-Voicebot-Alert": briefing.alert_id,
+        "X-Voicebot-Alert-Id": briefing.alert_id,
         "X-Voicebot-Reason": briefing.reason,
         "X-Voicebot-Briefing": briefing.url,
     }

@@ -168,7 +168,7 @@ def twiml(target: str, briefing: Briefing, params: TwilioRestParams) -> str:
 
 def _facts(briefing: Briefing) -> dict[str, str]:
     facts = {
-        "X-Voicebot-Alert": briefing.alert_id,
+        "X-Voicebot-Alert-Id": briefing.alert_id,
         "X-Voicebot-Reason": briefing.reason,
         "X-Voicebot-Briefing": briefing.url,
     }
