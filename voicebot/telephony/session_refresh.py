@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiosipua.message import SipResponse
 
+from voicebot.telephony.line import LineError
 from voicebot.telephony.session_timer import Agreed, Refresher, agreed_by, min_se, put_request
 from voicebot.telephony.sip_core import NoAnswerError
 
@@ -29,6 +30,12 @@ async def refresh(session: SipSession) -> None:
             response = await _ask(session, update, floor)
         except NoAnswerError:
             session.break_off("line_lost")
+            return
+        except (LineError, ValueError) as error:
+            # We have nothing to ask with (a paused recording has no stream): no sign of death.
+            session.core.faults.count("sip_refresh_impossible", error=type(error).__name__)
+            if not session.over.is_set():
+                session.timer.restart(session.timer.agreed, session.timer.ours)
             return
         before = session.timer.agreed
         if response is None or before is None or session.over.is_set():
