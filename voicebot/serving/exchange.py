@@ -96,7 +96,7 @@ class Exchange(Closing):
         pool: Whose threads hear them.
         params: As configured.
         attend: Makes who looks after a call.
-        record: Takes each event of each call, on the loop.
+        record: Takes each event of each call, on the threads of the pool.
     """
 
     def __init__(
@@ -137,8 +137,9 @@ class Exchange(Closing):
             return self._maker.call(f"{offer.gateway} {offer.peer}", offer.legs, offer.rate, emit)
 
         live = LiveCall(
-            make, offer, line, self._pool.strand(), self.params, self.lag, self._heard, self._gone
-        )
+            make, offer, line, self._pool.strand(), self.params, self.lag, self._record, self._heard,
+            self._gone,
+        )  # fmt: skip
         self.calls[live.id] = live
         self._attendants[live.id] = attendant = self._attend(live)
         live.on_ending = attendant.ending
@@ -204,7 +205,6 @@ class Exchange(Closing):
     # ------------------------------------------------------------ inside
 
     def _heard(self, live: LiveCall, event: Event) -> None:
-        self._record(event)
         if attendant := self._attendants.get(live.id):
             attendant.event(event)
 

@@ -99,6 +99,7 @@ class LiveCall:
         strand: This call's queue.
         params: As configured.
         lag: Told how long each block took.
+        record: Takes each event, on a thread of the pool: it may wait for a disk.
         heard: Takes each event, on the loop.
         gone: Told once, on the loop, when the last event has been heard.
     """
@@ -111,6 +112,7 @@ class LiveCall:
         strand: Strand,
         params: LiveCallParams,
         lag: RecentLag,
+        record: Callable[[Event], None],
         heard: Callable[[LiveCall, Event], None],
         gone: Callable[[LiveCall], None],
     ) -> None:
@@ -119,7 +121,7 @@ class LiveCall:
         self.began = now = self._loop.time()
         self._strand, self._lag = strand, lag
         self._most_waiting = round(params.queue_seconds / BLOCK_SECONDS)
-        self._heard, self._gone = heard, gone
+        self._record, self._heard, self._gone = record, heard, gone
         self._assembler = BlockAssembler(offer.legs, offer.rate, now)
         self.view = CallView(legs={leg: LegView(last_audio=now) for leg in offer.legs})
         self.on_ending: Callable[[str], None] = lambda reason: None
@@ -275,6 +277,7 @@ class LiveCall:
                 self.view.state = event.state
             case CallEnded():
                 self.view.alerts = event.alerts
+        self._record(event)
         self._soon(self._heard, self, event)
 
     def _soon(self, what: Callable[..., None], *arguments: object) -> None:
