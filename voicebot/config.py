@@ -36,13 +36,13 @@ from voicebot.shadow import ShadowParams
 from voicebot.speech.endpointing import EndpointingParams
 from voicebot.speech.recognizer import SttParams
 from voicebot.speech.vad import VadParams
-from voicebot.telephony.ari import AriParams
-from voicebot.telephony.audiosocket_params import AudioSocketParams
-from voicebot.telephony.esl import EslParams
-from voicebot.telephony.media_forks import WebSocketParams
-from voicebot.telephony.media_params import MediaParams
-from voicebot.telephony.sip_endpoint import SipEndpointParams
-from voicebot.telephony.siprec_parties import SiprecParams
+from voicebot.telephony.asterisk.ari import AriParams
+from voicebot.telephony.asterisk.audiosocket_params import AudioSocketParams
+from voicebot.telephony.freeswitch.esl import EslParams
+from voicebot.telephony.media.media_params import MediaParams
+from voicebot.telephony.sip.sip_endpoint import SipEndpointParams
+from voicebot.telephony.siprec.siprec_parties import SiprecParams
+from voicebot.telephony.websocket.media_forks import WebSocketParams
 
 ENV_PREFIX = "VOICEBOT__"
 

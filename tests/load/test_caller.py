@@ -9,9 +9,9 @@ from tests.serving.fakes import until
 from voicebot.events import Leg, Pcm
 from voicebot.load.caller import Callers, Outcome, Speech
 from voicebot.telephony.line import Line, Offer, RefusedError
-from voicebot.telephony.media_params import MediaParams
-from voicebot.telephony.sip_endpoint import SipEndpoint, SipEndpointParams
-from voicebot.telephony.sip_params import SipParams
+from voicebot.telephony.media.media_params import MediaParams
+from voicebot.telephony.sip.sip_endpoint import SipEndpoint, SipEndpointParams
+from voicebot.telephony.sip.sip_params import SipParams
 
 SOUND = (8000 * np.sin(2 * np.pi * 300 * np.arange(8000) / 8000)).astype(np.int16)
 

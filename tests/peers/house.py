@@ -21,13 +21,13 @@ from voicebot.telephony.line import (
     RefusedError,
     Transferred,
 )
-from voicebot.telephony.media_session import MediaParams
-from voicebot.telephony.registration import RegistrationParams
-from voicebot.telephony.sip_core import CallParams, TransferParams
-from voicebot.telephony.sip_endpoint import SipEndpoint, SipEndpointParams
-from voicebot.telephony.sip_params import SipParams
-from voicebot.telephony.siprec import SiprecRecorder
-from voicebot.telephony.siprec_parties import SiprecParams
+from voicebot.telephony.media.media_session import MediaParams
+from voicebot.telephony.sip.registration import RegistrationParams
+from voicebot.telephony.sip.sip_core import CallParams, TransferParams
+from voicebot.telephony.sip.sip_endpoint import SipEndpoint, SipEndpointParams
+from voicebot.telephony.sip.sip_params import SipParams
+from voicebot.telephony.siprec.siprec import SiprecRecorder
+from voicebot.telephony.siprec.siprec_parties import SiprecParams
 
 T = TypeVar("T")
 BRIEFING = Briefing("alert-1", "http://127.0.0.1/alerts/1", "persistent_anger")

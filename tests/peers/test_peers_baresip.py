@@ -12,8 +12,8 @@ from tests.peers.processes import need, wait_for
 from tests.peers.sound import compare, speech
 from voicebot.events import Leg
 from voicebot.telephony.line import TransferResult
-from voicebot.telephony.media_session import MediaParams
-from voicebot.telephony.sdp_types import SrtpMode
+from voicebot.telephony.media.media_session import MediaParams
+from voicebot.telephony.media.sdp_types import SrtpMode
 
 
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])

@@ -12,7 +12,7 @@ from tests.peers.processes import wait_for
 from tests.peers.serve import Serve
 from tests.peers.sipp import Sipp
 from tests.peers.sound import compare, speech
-from voicebot.telephony.registration import RegistrationParams, RegistrationState
+from voicebot.telephony.sip.registration import RegistrationParams, RegistrationState
 
 
 def account(port: int, password: str) -> RegistrationParams:

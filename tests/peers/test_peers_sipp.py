@@ -13,7 +13,7 @@ from tests.peers.sipp import Sipp
 from tests.peers.sound import compare, speech
 from voicebot.events import Leg
 from voicebot.telephony.line import TransferResult
-from voicebot.telephony.sip_incoming import IncomingCall
+from voicebot.telephony.sip.sip_incoming import IncomingCall
 
 
 @pytest.mark.parametrize("transport", ["u1", "t1"])

@@ -13,7 +13,7 @@ from tests.peers.sipp import Sipp
 from tests.peers.sound import compare, speech
 from voicebot.events import Leg
 from voicebot.telephony.line import TransferResult
-from voicebot.telephony.siprec_parties import SiprecParams
+from voicebot.telephony.siprec.siprec_parties import SiprecParams
 
 
 @pytest.mark.parametrize(

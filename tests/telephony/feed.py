@@ -12,7 +12,13 @@ import numpy as np
 import soundfile
 
 from voicebot.events import Pcm
-from voicebot.telephony.audiosocket_frames import RATES, FrameParser, Kind, SocketFrame, write_frame
+from voicebot.telephony.asterisk.audiosocket_frames import (
+    RATES,
+    FrameParser,
+    Kind,
+    SocketFrame,
+    write_frame,
+)
 
 
 def read_wav(path: Path) -> tuple[Pcm, int]:

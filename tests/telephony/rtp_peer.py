@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voicebot.events import Pcm
-from voicebot.telephony.media_session import MediaParams, MediaSession
-from voicebot.telephony.ports import PortPool
-from voicebot.telephony.rtp import build_rtp
-from voicebot.telephony.sdp import (
+from voicebot.telephony.media.media_session import MediaParams, MediaSession
+from voicebot.telephony.media.ports import PortPool
+from voicebot.telephony.media.rtp import build_rtp
+from voicebot.telephony.media.sdp import (
     Codec,
     Crypto,
     Direction,

@@ -10,10 +10,10 @@ from typing import Any
 
 from aiosipua.message import SipRequest, SipResponse
 
-from voicebot.telephony.sip_messages import new_call_id, new_tag, response_to
-from voicebot.telephony.sip_params import Hop, SipParams
-from voicebot.telephony.sip_transactions import ClientTransaction, ServerTransaction, SipLayer
-from voicebot.telephony.sip_transport import Flow
+from voicebot.telephony.sip.sip_messages import new_call_id, new_tag, response_to
+from voicebot.telephony.sip.sip_params import Hop, SipParams
+from voicebot.telephony.sip.sip_transactions import ClientTransaction, ServerTransaction, SipLayer
+from voicebot.telephony.sip.sip_transport import Flow
 
 T1 = 0.01
 FAST = SipParams(

@@ -12,16 +12,16 @@ from aiosipua.message import SipRequest, SipResponse
 
 from tests.telephony.receiving import Desk, Heard
 from tests.telephony.sip_help import FAST
-from voicebot.telephony.call_media import SiprecHandler
-from voicebot.telephony.media_session import MediaParams
-from voicebot.telephony.sip_core import CallParams, TransferParams
-from voicebot.telephony.sip_dialog import Dialog
-from voicebot.telephony.sip_endpoint import SipEndpoint, SipEndpointParams
-from voicebot.telephony.sip_incoming import IncomingCall
-from voicebot.telephony.sip_messages import cseq_of, new_call_id, new_tag, response_to
-from voicebot.telephony.sip_params import Hop
-from voicebot.telephony.sip_session import SipSession
-from voicebot.telephony.sip_transactions import ClientTransaction, ServerTransaction, SipLayer
+from voicebot.telephony.media.media_session import MediaParams
+from voicebot.telephony.sip.call_media import SiprecHandler
+from voicebot.telephony.sip.sip_core import CallParams, TransferParams
+from voicebot.telephony.sip.sip_dialog import Dialog
+from voicebot.telephony.sip.sip_endpoint import SipEndpoint, SipEndpointParams
+from voicebot.telephony.sip.sip_incoming import IncomingCall
+from voicebot.telephony.sip.sip_messages import cseq_of, new_call_id, new_tag, response_to
+from voicebot.telephony.sip.sip_params import Hop
+from voicebot.telephony.sip.sip_session import SipSession
+from voicebot.telephony.sip.sip_transactions import ClientTransaction, ServerTransaction, SipLayer
 
 MEDIA = MediaParams(port_low=0, port_high=0, reorder_ms=20)
 IMPATIENT = FAST.model_copy(update={"t1_seconds": 0.0005, "t2_seconds": 0.002})

@@ -12,11 +12,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.telephony.receiving import Desk
-from voicebot.telephony.fork import Controls
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
-from voicebot.telephony.media_forks import WebSocketParams, media_forks
 from voicebot.telephony.pbx_transfer import PbxTransfer
-from voicebot.telephony.websocket_server import WebSocketServer
+from voicebot.telephony.websocket.fork import Controls
+from voicebot.telephony.websocket.media_forks import WebSocketParams, media_forks
+from voicebot.telephony.websocket.websocket_server import WebSocketServer
 
 TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -21,15 +21,15 @@ from aiosipua.message import SipRequest, SipResponse
 
 from voicebot.audio import g711
 from voicebot.events import Pcm
-from voicebot.telephony.sip_messages import (
+from voicebot.telephony.sip.sip_messages import (
     call_id_of,
     contacts_of,
     new_call_id,
     new_tag,
     response_to,
 )
-from voicebot.telephony.sip_params import Hop
-from voicebot.telephony.sip_transactions import ServerTransaction, SipLayer, SipParams
+from voicebot.telephony.sip.sip_params import Hop
+from voicebot.telephony.sip.sip_transactions import ServerTransaction, SipLayer, SipParams
 
 PACKET: Final = 160
 """samples; 20 ms at 8 kHz"""

@@ -19,7 +19,7 @@ from pathlib import Path
 from voicebot.audio.files import open_file
 from voicebot.audio.pcm import resample
 from voicebot.load.caller import Callers, Speech
-from voicebot.telephony.sip_params import parse_listen
+from voicebot.telephony.sip.sip_params import parse_listen
 
 
 def read_speech(path: Path) -> Speech:

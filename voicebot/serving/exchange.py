@@ -137,8 +137,8 @@ class Exchange(Closing):
             return self._maker.call(f"{offer.gateway} {offer.peer}", offer.legs, offer.rate, emit)
 
         live = LiveCall(
-            make, offer, line, self._pool.strand(), self.params, self.lag, self._record, self._heard,
-            self._gone,
+            make, offer, line, self._pool.strand(), self.params, self.lag,
+            self._record, self._heard, self._gone,
         )  # fmt: skip
         self.calls[live.id] = live
         self._attendants[live.id] = attendant = self._attend(live)

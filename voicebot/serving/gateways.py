@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from voicebot.config import Config
-from voicebot.telephony.ari import AriClient
-from voicebot.telephony.ari_transfer import AriTransfer
-from voicebot.telephony.audiosocket import AudioSocketGateway
-from voicebot.telephony.esl import EslClient
-from voicebot.telephony.esl_transfer import EslTransfer
-from voicebot.telephony.external_media import ExternalMediaGateway
+from voicebot.telephony.asterisk.ari import AriClient
+from voicebot.telephony.asterisk.ari_transfer import AriTransfer
+from voicebot.telephony.asterisk.audiosocket import AudioSocketGateway
+from voicebot.telephony.asterisk.external_media import ExternalMediaGateway
+from voicebot.telephony.freeswitch.esl import EslClient
+from voicebot.telephony.freeswitch.esl_transfer import EslTransfer
 from voicebot.telephony.line import Gateway, Reception
-from voicebot.telephony.media_forks import media_forks
-from voicebot.telephony.sip_endpoint import SipEndpoint
-from voicebot.telephony.siprec import SiprecRecorder
+from voicebot.telephony.sip.sip_endpoint import SipEndpoint
+from voicebot.telephony.siprec.siprec import SiprecRecorder
+from voicebot.telephony.websocket.media_forks import media_forks
 
 
 class Client(Protocol):

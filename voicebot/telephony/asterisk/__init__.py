@@ -1,0 +1,1 @@
+"""Asterisk: AudioSocket, and its REST interface."""

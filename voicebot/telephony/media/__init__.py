@@ -1,0 +1,1 @@
+"""Audio over RTP: descriptions, packets, codecs, ports."""

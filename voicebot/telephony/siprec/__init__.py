@@ -1,0 +1,1 @@
+"""Recording sessions: who is who, and a leg for each."""
