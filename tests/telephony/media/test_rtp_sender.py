@@ -105,7 +105,7 @@ def test_a_bridge() -> None:
         # What comes in one piece is a silence that was made up: no burst of seconds, nor ever more.
         for _ in range(10):
             wire.sender.send(np.zeros(80000, np.int16))
-        assert len(wire.packets) <= 20
+        assert len(wire.packets) <= 30, "not 500"
         speaking = asyncio.create_task(wire.sender.play(SAID[:320]))
         await asyncio.sleep(0.01)
         before = len(wire.packets)

@@ -57,7 +57,7 @@ class Playback(StrEnum):
 
 
 class JambonzParams(Params):
-    """The jambonz verb listen, at /media/jambonz."""
+    """Calls that jambonz forks to us by its verb listen."""
 
     tokens: Tokens = key(
         [], "Secrets, one of which a stream must bring: as wsAuth.password or ?token= in the URL."

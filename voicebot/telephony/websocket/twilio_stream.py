@@ -52,7 +52,7 @@ _MARK_GRACE: Final = 3.0
 
 
 class TwilioParams(Params):
-    """Twilio Media Streams, at /media/twilio."""
+    """Calls that Twilio forks to us, or connects to us."""
 
     tokens: Tokens = key(
         [], "Secrets, one of which a stream must bring: in the path or as <Parameter name=token>."
