@@ -23,7 +23,7 @@ from voicebot.telephony.websocket.websocket_peer import Answer, Denial, Handshak
 
 
 class AudiohookParams(Params):
-    """Genesys AudioHook Monitor, at /media/audiohook."""
+    """Calls that Genesys Cloud forks to us."""
 
     api_key: SecretStr = key(SecretStr(""), "API key of the integration (X-API-KEY).")
     client_secret: SecretStr = key(
