@@ -105,7 +105,7 @@ def soaking(
     """Let calls come and go for a long time, and see that nothing grows.
 
     Memory, open files, media ports and threads of the daemon are looked at every five seconds; the
-    calls last 5 to 20 s and begin at random times.
+    calls last 5 to 15 s and begin at random times.
 
     Example: voicebot bench soak --minutes 30 --calls 600 --plot soak.png --json soak.json
     """
@@ -123,7 +123,7 @@ def soaking(
             )  # fmt: skip
 
         result = soak(
-            Path(scratch), audio, language, minutes=minutes, calls=calls, seconds=(5.0, 20.0),
+            Path(scratch), audio, language, minutes=minutes, calls=calls, seconds=(5.0, 15.0),
             told=told,
         )  # fmt: skip
     Console().print(soak_table(result))

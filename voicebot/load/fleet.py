@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,8 +93,17 @@ class Fleet(Closing):
 
     def _read(self) -> None:
         assert self._process.stdout is not None
+        with contextlib.suppress(ValueError):  # the pipe was closed under us
+            for outcome in outcomes(self._process.stdout):
+                self._lines.put(outcome)
+
+
+def outcomes(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Read what the callers' process prints; what is no JSON object is somebody's log line."""
+    for line in lines:
         try:
-            for line in self._process.stdout:
-                self._lines.put(json.loads(line))
-        except ValueError:  # the pipe was closed under us
-            pass
+            outcome = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(outcome, dict):
+            yield outcome

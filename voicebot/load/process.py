@@ -16,6 +16,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import structlog
+
 from voicebot.audio.files import open_file
 from voicebot.audio.pcm import resample
 from voicebot.load.caller import Callers, Speech
@@ -28,8 +31,6 @@ def read_speech(path: Path) -> Speech:
     Raises:
         AudioError: it cannot be read.
     """
-    import numpy as np
-
     with open_file(str(path)) as source:
         leg = source.legs[0]
         pcm = np.concatenate([block[leg].pcm for block in source.blocks()])
@@ -62,4 +63,6 @@ async def work(target: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
+    # Standard output is for outcomes alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(work(sys.argv[1], Path(sys.argv[2])))
