@@ -14,12 +14,12 @@ from voicebot.telephony.asterisk.ari import (
     AriClient,
     AriError,
     AriParams,
-    AriState,
     Message,
     number_of,
     text_of,
 )
 from voicebot.telephony.line import LineError
+from voicebot.telephony.pbx_connection import ConnectionState
 
 
 def params(url: str, **keys: Any) -> AriParams:
@@ -72,7 +72,7 @@ def test_events_come_in_order_and_garbage_is_dropped() -> None:
             assert len(heard) == 2
             await client.close()
             await client.close()
-            assert client.state == AriState.CLOSED
+            assert client.state == ConnectionState.CLOSED
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(call())
@@ -92,7 +92,7 @@ def test_a_listener_that_fails_costs_neither_the_connection_nor_the_other_listen
             for text in ('{"type":"A"}', '{"type":"B"}'):
                 asterisk.send(text)
             await until(lambda: len(heard) == 2)
-            assert client.counters == {"ari_defect": 2} and client.state == AriState.UP
+            assert client.counters == {"ari_defect": 2} and client.state == ConnectionState.UP
             await client.close()
 
     asyncio.run(call())
@@ -118,7 +118,7 @@ def test_a_wrong_password_is_an_error_that_says_so(keys: dict[str, Any], mend: s
             client = AriClient(params(asterisk.url, **keys))
             with pytest.raises(LineError, match=mend):
                 await client.start()
-            assert client.state == AriState.CLOSED
+            assert client.state == ConnectionState.CLOSED
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(call())
@@ -132,7 +132,7 @@ def test_an_asterisk_that_is_down_is_waited_for() -> None:
         ups: list[int] = []
         client.when_up(lambda: ups.append(1))
         await client.start()
-        assert client.state in (AriState.WAITING, AriState.CONNECTING)
+        assert client.state in (ConnectionState.WAITING, ConnectionState.CONNECTING)
         with pytest.raises(AriError) as caught:
             await client.request("GET", "channels")
         assert caught.value.status == 0
@@ -155,7 +155,7 @@ def test_two_programs_do_not_throw_each_other_out_for_ever() -> None:
             await second.start()
             await until(lambda: bool(first.counters.get("ari_replaced")))
             asterisk._sockets[0][1].transport.abort()
-            await until(lambda: first.state == AriState.WAITING)
+            await until(lambda: first.state == ConnectionState.WAITING)
             await asyncio.sleep(0.05)
             assert asterisk.connections == 2
             await first.close()

@@ -15,11 +15,12 @@ from pydantic import SecretStr
 from tests.telephony.fake_asterisk import Channel, FakeAsterisk
 from tests.telephony.receiving import Desk, Heard, tone, until
 from voicebot.events import Leg
-from voicebot.telephony.asterisk.ari import AriClient, AriParams, AriState
+from voicebot.telephony.asterisk.ari import AriClient, AriParams
 from voicebot.telephony.asterisk.external_media import ExternalMediaGateway
 from voicebot.telephony.line import Briefing, TransferResult
 from voicebot.telephony.media.media_session import MediaParams
 from voicebot.telephony.media.ports import PortPool
+from voicebot.telephony.pbx_connection import ConnectionState
 
 BRIEFING = Briefing("alert-1", "https://desk.example/alerts/1", "persistent_anger")
 
@@ -69,7 +70,7 @@ async def house(desk: Desk | None = None, **keys: Any) -> AsyncIterator[House]:
         )  # fmt: skip
         made.gateway._reception = made.desk
         await made.gateway.start()
-        assert client.state == AriState.UP
+        assert client.state == ConnectionState.UP
         try:
             yield made
         finally:

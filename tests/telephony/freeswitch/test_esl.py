@@ -15,11 +15,11 @@ from voicebot.telephony.freeswitch.esl import (
     EslClient,
     EslError,
     EslParams,
-    EslState,
     Headers,
     parse_headers,
 )
 from voicebot.telephony.line import LineError
+from voicebot.telephony.pbx_connection import ConnectionState
 
 
 def params(port: int, **keys: Any) -> EslParams:
@@ -55,7 +55,7 @@ def test_commands_are_answered_in_order() -> None:
             client = EslClient(params(switch.port))
             await client.start()
             await client.start()
-            assert client.state == EslState.UP
+            assert client.state == ConnectionState.UP
             assert switch.commands[:2] == [
                 "auth ClueCon",
                 "event plain CHANNEL_BRIDGE CHANNEL_HANGUP CHANNEL_EXECUTE_COMPLETE",

@@ -9,28 +9,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import random
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from enum import StrEnum
 from typing import Any, Final, Literal, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
-import structlog
 from pydantic import ConfigDict, SecretStr, model_validator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from voicebot.errors import VoicebotError
 from voicebot.params import Params, key
-from voicebot.telephony.faults import Faults
 from voicebot.telephony.line import LineError
+from voicebot.telephony.pbx_connection import PbxConnection
 
 Message = Mapping[str, Any]
 """One event, as JSON"""
 
-_log = structlog.get_logger(__name__)
 _LARGEST_EVENT: Final = 1 << 20
 """bytes; an event describes two or three channels, a few KiB"""
 _LARGEST_ANSWER: Final = 16 << 20
@@ -50,16 +45,6 @@ class AriError(VoicebotError):
     def __init__(self, what: str, status: int = 0) -> None:
         super().__init__(what)
         self.status = status
-
-
-class AriState(StrEnum):
-    """Of the connection that brings the events."""
-
-    CLOSED = "closed"
-    CONNECTING = "connecting"
-    UP = "up"
-    WAITING = "waiting"
-    """it was lost or refused, and is tried again"""
 
 
 class AriParams(Params):
@@ -134,7 +119,7 @@ class AriParams(Params):
         return self
 
 
-class AriClient:
+class AriClient(PbxConnection[Message]):
     """One connection to an Asterisk, shared by everything that needs it.
 
     Args:
@@ -142,82 +127,38 @@ class AriClient:
     """
 
     def __init__(self, params: AriParams) -> None:
+        super().__init__("ari", params.retry_seconds, params.most_retry_seconds)
         self.params = params
-        self.faults = Faults("ari")
-        self._state = AriState.CLOSED
-        self._listeners: list[Callable[[Message], None]] = []
         self._on_up: list[Callable[[], None]] = []
         self._http: httpx.AsyncClient | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._refusal: LineError | None = None
-        self._tried = asyncio.Event()
-        self._replaced = False
-
-    @property
-    def state(self) -> AriState:
-        """Of the connection that brings the events."""
-        return self._state
 
     @property
     def app(self) -> str:
         """Name of our application."""
         return self.params.app
 
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """``ari_lost``, ``ari_malformed``, ``ari_request_failed``, ``ari_replaced``, ..."""
-        return self.faults.counters
-
-    def listen(self, listener: Callable[[Message], None]) -> Callable[[], None]:
-        """Hear every event from now on, in order.
-
-        Returns:
-            Call it to hear no more.
-        """
-        self._listeners.append(listener)
-
-        def stop() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return stop
-
     def when_up(self, callback: Callable[[], None]) -> None:
         """Have ``callback`` called whenever the events begin (again)."""
         self._on_up.append(callback)
 
     async def start(self) -> None:
-        """Connect; an Asterisk that is down is tried for ever.  May be called twice.
-
-        Returns when the first attempt has ended either way.
+        """Connect; see :meth:`voicebot.telephony.pbx_connection.PbxConnection.start`.
 
         Raises:
             LineError: Asterisk knows no such user, or has the interface switched off.
         """
-        if self._task is None:
-            self._state = AriState.CONNECTING
+        if self._http is None:
             self._http = httpx.AsyncClient(
                 headers=self._authorization(), timeout=self.params.request_seconds, trust_env=False
             )
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="ari")
-        await self._tried.wait()
-        if self._refusal is not None:
-            refusal = self._refusal
-            await self.close()
-            raise refusal
+        await super().start()
 
     async def close(self) -> None:
         """Disconnect.  May be called twice."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await super().close()
         if self._http is not None:
             await self._http.aclose()
             self._http = None
-        self._state = AriState.CLOSED
-        self._tried.clear()
 
     async def request(
         self, method: str, *path: str, body: Mapping[str, Any] | None = None, **query: str | int
@@ -273,50 +214,32 @@ class AriClient:
         both = f"{self.params.user}:{self.params.password.get_secret_value()}"
         return {"Authorization": "Basic " + base64.b64encode(both.encode()).decode()}
 
-    async def _run(self) -> None:
+    async def _converse(self) -> str:
         params = self.params
         address = "ws" + params.url.removeprefix("http").rstrip("/") + "/events?"
         address += urlencode({"app": params.app, "subscribeAll": "false"})
-        wait = params.retry_seconds
-        while True:
-            self._state = AriState.CONNECTING
-            said = "connection lost"
-            try:
-                async with connect(
-                    address,
-                    additional_headers=self._authorization(),
-                    open_timeout=params.request_seconds,
-                    close_timeout=1.0,
-                    max_size=_LARGEST_EVENT,
-                    max_queue=_QUEUED_EVENTS,
-                    proxy=None,
-                ) as socket:
-                    wait = params.retry_seconds
-                    await self._receive(socket)
-            except InvalidStatus as error:
-                status = error.response.status_code
-                said = f"HTTP {status}"
-                if not self._tried.is_set() and status in (401, 403, 404):
-                    self._refusal = self._explain(status)
-            except (OSError, WebSocketException, TimeoutError) as error:
-                said = str(error) or type(error).__name__
-            first = not self._tried.is_set()
-            self._tried.set()
-            if self._refusal is not None:
-                return
-            self._state = AriState.WAITING
-            self.faults.count(
-                "ari_unreachable" if first else "ari_lost", host=self._host, what=said
-            )
-            if self._replaced:  # else both would throw each other out for ever
-                self._replaced, wait = False, params.most_retry_seconds
-            await asyncio.sleep(wait * random.uniform(0.75, 1.0))
-            wait = min(2 * wait, params.most_retry_seconds)
+        try:
+            async with connect(
+                address,
+                additional_headers=self._authorization(),
+                open_timeout=params.request_seconds,
+                close_timeout=1.0,
+                max_size=_LARGEST_EVENT,
+                max_queue=_QUEUED_EVENTS,
+                proxy=None,
+            ) as socket:
+                await self._receive(socket)
+        except InvalidStatus as error:
+            status = error.response.status_code
+            if not self._tried.is_set() and status in (401, 403, 404):
+                self._refusal = self._explain(status)
+            return f"HTTP {status}"
+        except (OSError, WebSocketException, TimeoutError) as error:
+            return str(error) or type(error).__name__
+        return "connection lost"
 
     async def _receive(self, socket: ClientConnection) -> None:
-        self._state = AriState.UP
-        self._tried.set()
-        _log.info("ari_up", host=self._host, app=self.params.app)
+        self._is_up()
         for callback in self._on_up:
             callback()
         async for data in socket:
@@ -328,15 +251,12 @@ class AriClient:
                 self.faults.count("ari_malformed")
                 continue
             if message["type"] == "ApplicationReplaced":
-                self._replaced = True
+                # At once again, and both would throw each other out for ever.
+                self._pause = self.params.most_retry_seconds
                 self.faults.count(
                     "ari_replaced", what=f"another program took over the application {self.app}"
                 )
-            for listener in list(self._listeners):
-                try:
-                    listener(message)
-                except Exception:  # a defect of ours must not end the events of all calls
-                    self.faults.count("ari_defect", kind=message["type"], exc_info=True)
+            self._tell(message, message["type"])
 
     def _explain(self, status: int) -> LineError:
         what = f"Asterisk at {self._host}: HTTP {status}"

@@ -8,27 +8,23 @@ followed by ``Content-Length`` bytes; commands are answered in order, by ``comma
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import unquote
 
-import structlog
 from pydantic import ConfigDict, SecretStr, model_validator
 
 from voicebot.errors import VoicebotError
 from voicebot.params import Params, key
-from voicebot.telephony.faults import Faults
 from voicebot.telephony.line import LineError
+from voicebot.telephony.pbx_connection import ConnectionState, PbxConnection
 
 Headers = Mapping[str, str]
 """of a block or an event; names in lower case"""
 
-_log = structlog.get_logger(__name__)
 _LARGEST_HEAD: Final = 64 * 1024
 """bytes of one block of headers"""
 _LARGEST_BODY: Final = 1 << 20
@@ -39,16 +35,6 @@ _EVENTS: Final = "CHANNEL_BRIDGE CHANNEL_HANGUP CHANNEL_EXECUTE_COMPLETE"
 
 class EslError(VoicebotError):
     """FreeSWITCH did not do what it was asked, or is not there."""
-
-
-class EslState(StrEnum):
-    """Of the connection."""
-
-    CLOSED = "closed"
-    CONNECTING = "connecting"
-    UP = "up"
-    WAITING = "waiting"
-    """it was lost or refused, and is tried again"""
 
 
 class EslParams(Params):
@@ -112,7 +98,7 @@ def parse_headers(text: str, *, decode: bool) -> dict[str, str]:
     return headers
 
 
-class EslClient:
+class EslClient(PbxConnection[Headers]):
     """One connection to a FreeSWITCH, shared by all calls.
 
     Args:
@@ -120,67 +106,11 @@ class EslClient:
     """
 
     def __init__(self, params: EslParams) -> None:
+        super().__init__("esl", params.retry_seconds, params.most_retry_seconds)
         self.params = params
-        self.faults = Faults("esl")
-        self._state = EslState.CLOSED
-        self._listeners: list[Callable[[Headers], None]] = []
-        self._task: asyncio.Task[None] | None = None
-        self._tried = asyncio.Event()
-        self._refusal: LineError | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._replies: deque[asyncio.Future[str]] = deque()
         """commands that were sent, oldest first"""
-
-    @property
-    def state(self) -> EslState:
-        """Of the connection."""
-        return self._state
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """``esl_lost``, ``esl_malformed``, ``esl_timeout``, ..."""
-        return self.faults.counters
-
-    def listen(self, listener: Callable[[Headers], None]) -> Callable[[], None]:
-        """Hear of channels that are bridged, hung up, or have done an application.
-
-        Returns:
-            Call it to hear no more.
-        """
-        self._listeners.append(listener)
-
-        def stop() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return stop
-
-    async def start(self) -> None:
-        """Connect; a FreeSWITCH that is down is tried for ever.  May be called twice.
-
-        Returns when the first attempt has ended either way.
-
-        Raises:
-            LineError: the password is wrong, or we are not in its access list.
-        """
-        if self._task is None:
-            self._state = EslState.CONNECTING
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="esl")
-        await self._tried.wait()
-        if self._refusal is not None:
-            refusal, self._refusal = self._refusal, None
-            await self.close()
-            raise refusal
-
-    async def close(self) -> None:
-        """Disconnect.  May be called twice."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        self._state = EslState.CLOSED
-        self._tried.clear()
 
     async def api(self, command: str) -> str:
         """Run an API command, such as ``uuid_exists ...``.
@@ -195,7 +125,7 @@ class EslClient:
             EslError: no connection, no answer in time, or ``-ERR``.
             ValueError: the command has more than one line.
         """
-        if self._state != EslState.UP:
+        if self._state != ConnectionState.UP:
             raise EslError(f"FreeSWITCH at {self._host} is not connected")
         said = (await self._command(f"api {command}")).strip()
         if said.startswith(("-ERR", "-USAGE")):
@@ -226,39 +156,21 @@ class EslClient:
             writer.transport.abort()
             raise EslError(f"FreeSWITCH at {self._host}: no answer in time") from None
 
-    async def _run(self) -> None:
-        wait = self.params.retry_seconds
-        while True:
-            self._state = EslState.CONNECTING
-            said = "connection lost"
-            try:
-                if await self._converse():
-                    wait = self.params.retry_seconds
-            except EslError as error:
-                said = error.what
-            except asyncio.IncompleteReadError:
-                pass
-            except (asyncio.LimitOverrunError, ValueError) as error:
-                self.faults.count("esl_malformed", host=self._host, what=str(error))
-            except (OSError, TimeoutError) as error:
-                said = str(error) or "no answer in time"
-            first = not self._tried.is_set()
-            self._tried.set()
-            if self._refusal is not None:
-                return
-            self._state = EslState.WAITING
-            self.faults.count(
-                "esl_unreachable" if first else "esl_lost", host=self._host, what=said
-            )
-            await asyncio.sleep(wait * random.uniform(0.75, 1.0))
-            wait = min(2 * wait, self.params.most_retry_seconds)
+    async def _converse(self) -> str:
+        try:
+            await self._hold()
+        except EslError as error:
+            return error.what
+        except asyncio.IncompleteReadError:
+            pass
+        except (asyncio.LimitOverrunError, ValueError) as error:
+            self.faults.count("esl_malformed", host=self._host, what=str(error))
+        except (OSError, TimeoutError) as error:
+            return str(error) or "no answer in time"
+        return "connection lost"
 
-    async def _converse(self) -> bool:
-        """One connection, from its first byte to its last.
-
-        Returns:
-            Whether it was up.
-        """
+    async def _hold(self) -> None:
+        """One connection, until it ends by an error."""
         async with asyncio.timeout(self.params.request_seconds):
             reader, writer = await asyncio.open_connection(
                 self.params.host, self.params.port, limit=_LARGEST_HEAD
@@ -277,7 +189,6 @@ class EslClient:
                 if greeting.done():
                     greeting.result()
         finally:
-            up = self._state == EslState.UP
             self._writer = None
             if greeting is not None:
                 greeting.cancel()
@@ -288,18 +199,13 @@ class EslClient:
                 if not reply.done():
                     reply.set_exception(EslError(f"FreeSWITCH at {self._host}: connection lost"))
             writer.transport.abort()
-            if up:
-                self._state = EslState.WAITING
-        return up
 
     async def _greet(self) -> None:
         password = self.params.password.get_secret_value()
         if not (await self._command(f"auth {password}")).startswith("+OK"):
             self._refuse("refuses the password", "check esl.password against event_socket.conf.xml")
         await self._command(f"event plain {_EVENTS}")
-        self._state = EslState.UP
-        self._tried.set()
-        _log.info("esl_up", host=self._host)
+        self._is_up()
 
     def _refuse(self, what: str, mend: str) -> None:
         if not self._tried.is_set():
@@ -329,8 +235,7 @@ class EslClient:
                 reply.set_result(body if kind == "api/response" else headers.get("reply-text", ""))
         elif kind == "text/event-plain":
             event = parse_headers(body.partition("\n\n")[0], decode=True)
-            for listener in list(self._listeners):
-                listener(event)
+            self._tell(event, event.get("event-name", ""))
         elif kind == "text/disconnect-notice":
             raise EslError(f"FreeSWITCH at {self._host} ends the connection")
         elif kind == "text/rude-rejection":
