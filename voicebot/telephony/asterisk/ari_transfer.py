@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from voicebot.tasks import Tasks
 from voicebot.telephony.asterisk.ari import AriClient, AriError, text_of
 from voicebot.telephony.asterisk.dial_watch import DialWatch
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
@@ -174,12 +174,10 @@ async def watching(client: AriClient, caller: str, own: str = "") -> AsyncIterat
         caller: Id of the caller's channel.
         own: See :class:`DialWatch`.
     """
-    tasks: set[asyncio.Task[None]] = set()
+    tasks = Tasks("ari_transfer")
 
     def subscribe_soon(channel: str) -> None:
-        task = asyncio.get_running_loop().create_task(subscribe(client, channel))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        tasks.spawn(subscribe(client, channel))
 
     watch = DialWatch(caller, client.params.settle_seconds, subscribe_soon, own)
     stop = client.listen(watch.event)
@@ -188,8 +186,7 @@ async def watching(client: AriClient, caller: str, own: str = "") -> AsyncIterat
         yield watch
     finally:
         stop()
-        for task in list(tasks):
-            task.cancel()
+        tasks.cancel()
 
 
 async def subscribe(client: AriClient, channel: str) -> None:

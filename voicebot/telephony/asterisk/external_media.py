@@ -7,11 +7,11 @@ In the dialplan ``Stasis(voicebot,take,QUEUE)`` hands the caller to us alone, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from voicebot.errors import VoicebotError
+from voicebot.tasks import Tasks
 from voicebot.telephony.asterisk.ari import AriClient, AriError, Message, channel_of, text_of
 from voicebot.telephony.asterisk.stasis_call import Mode, Phase, StasisCall
 from voicebot.telephony.asterisk.stasis_media import StasisError
@@ -42,7 +42,7 @@ class ExternalMediaGateway:
         self._calls: dict[str, StasisCall] = {}
         """by the id of the caller's channel"""
         self._expected: dict[str, asyncio.Future[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("external_media")
         self._serving: dict[StasisCall, asyncio.Task[None]] = {}
         self._open = False
         self._tidied = False
@@ -80,11 +80,9 @@ class ExternalMediaGateway:
                 task.cancel()
             else:
                 await call.hang_up("shutdown")
-        if self._tasks:  # they remove their channels
-            await asyncio.wait(self._tasks, timeout=self._client.params.request_seconds)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.ended(self._client.params.request_seconds)  # they remove their channels
+        self._tasks.cancel()
+        await self._tasks.ended()
 
     def expect(self, channel: str) -> asyncio.Future[None]:
         """See :class:`~voicebot.telephony.asterisk.stasis_media.Stage`."""
@@ -126,11 +124,13 @@ class ExternalMediaGateway:
                 future.set_result(None)
             return
         if channel.startswith(self._ours()):
-            self._start(self._remove("channels", channel))  # came too late, nobody waits for it
+            self._tasks.spawn(
+                self._remove("channels", channel)
+            )  # came too late, nobody waits for it
             return
         call = self._calls.get(channel)
         if call is not None:
-            self._start(call.let_go("") if call.mode == Mode.MONITOR else call.returned())
+            self._tasks.spawn(call.let_go("") if call.mode == Mode.MONITOR else call.returned())
             return
         args = message.get("args")
         words = [word for word in args if isinstance(word, str)] if isinstance(args, list) else []
@@ -138,7 +138,7 @@ class ExternalMediaGateway:
             mode = Mode(words[0] if words else Mode.TAKE)
         except ValueError:
             self.faults.count("external_media_bad_arguments")
-            self._start(StasisCall(self._client, self, channel, Mode.TAKE).let_go("FAILED"))
+            self._tasks.spawn(StasisCall(self._client, self, channel, Mode.TAKE).let_go("FAILED"))
             return
         self._receive(StasisCall(self._client, self, channel, mode), message, words[1:])
 
@@ -165,10 +165,10 @@ class ExternalMediaGateway:
             ear = self._reception.receive(offer, call)
         except RefusedError as refusal:
             self.faults.count("external_media_refused", what=refusal.what)
-            self._start(call.let_go("REFUSED"))
+            self._tasks.spawn(call.let_go("REFUSED"))
             return
         self._calls[call.channel] = call
-        task = self._start(self._serve(call, ear, up=text_of(about, "state") == "Up"))
+        task = self._tasks.spawn(self._serve(call, ear, up=text_of(about, "state") == "Up"))
         self._serving[call] = task
         task.add_done_callback(lambda _: self._serving.pop(call, None))
 
@@ -184,7 +184,7 @@ class ExternalMediaGateway:
 
     def _up(self) -> None:
         if self._open:
-            self._start(self._reconcile())
+            self._tasks.spawn(self._reconcile())
 
     async def _reconcile(self) -> None:
         """Find out what was missed while there were no events; the first time, before we began."""
@@ -250,9 +250,3 @@ class ExternalMediaGateway:
             await self._client.request("DELETE", kind, name)
         except AriError:
             self.faults.count("external_media_not_removed")
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

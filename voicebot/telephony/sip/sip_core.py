@@ -11,6 +11,7 @@ from aiosipua.message import SipRequest, SipResponse
 
 import voicebot
 from voicebot.params import Params, key
+from voicebot.tasks import Tasks
 from voicebot.telephony.faults import Faults
 from voicebot.telephony.line import LineError
 from voicebot.telephony.media.media_session import MediaParams
@@ -118,19 +119,17 @@ class SipCore:
     credentials: Sequence[Credentials] = ()
     faults: Faults = field(default_factory=lambda: Faults("sip"))
     dialogs: dict[DialogKey, InDialog] = field(default_factory=dict)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: Tasks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tasks = Tasks("sip", self._failed)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something beside; an error in it is logged and counted, never lost."""
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        self.tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
+        return self.tasks.spawn(coroutine, name)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.faults.count("sip_internal_error", task=task.get_name(), error=repr(error)[:200])
+    def _failed(self, name: str, error: BaseException) -> None:
+        self.faults.count("sip_internal_error", task=name, error=repr(error)[:200])
 
     def answerer(self) -> Answerer:
         """Something that answers challenges, for one dialog."""

@@ -167,15 +167,13 @@ class SipEndpoint:
         if endings:
             await asyncio.wait(endings, timeout=_CLOSE_SECONDS)
         # BYEs to agents, and those whose callers still think about it.
-        if self._core.tasks:
-            await asyncio.wait(
-                tuple(self._core.tasks), timeout=self._params.signalling.t1_seconds * 4
-            )
-        left = [*endings, *self._core.tasks]
-        for task in left:
+        await self._core.tasks.ended(self._params.signalling.t1_seconds * 4)
+        for task in endings:
             task.cancel()
-        if left:
-            await asyncio.wait(left)
+        self._core.tasks.cancel()
+        if endings:
+            await asyncio.wait(endings)
+        await self._core.tasks.ended()
         for call in tuple(self._calls):
             await call.release()
         self._core.dialogs.clear()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ import structlog
 from aiosipua.headers import SipUri, Via, stringify_via
 from aiosipua.message import SipRequest, SipResponse
 
+from voicebot.telephony.faults import Faults
 from voicebot.telephony.sip.sip_client_transaction import ClientTransaction, follow_up
 from voicebot.telephony.sip.sip_flood import Gate
 from voicebot.telephony.sip.sip_matching import Key, dialog_key, merged_key, server_key
@@ -50,8 +50,6 @@ log = structlog.get_logger()
 
 LARGEST_DATAGRAM = 1300
 """bytes of a request over UDP where the path's MTU is unknown (18.1.1)"""
-LOG_SECONDS = 10.0
-"""between two log lines of one kind"""
 
 T = TypeVar("T")
 
@@ -75,7 +73,8 @@ class SipLayer:
         on_ack: Callable[[SipRequest, Hop], None],
         carrier: Callable[[Callable[[bytes, Flow], None]], Carrier] | None = None,
     ) -> None:
-        self.counters: Counter[str] = Counter()
+        self._faults = Faults("sip")
+        self.counters = self._faults.counters
         self._params = params
         self._on_request = on_request
         self._on_ack = on_ack
@@ -98,7 +97,6 @@ class SipLayer:
         self._accepted: dict[Key, ServerTransaction] = {}
         """INVITEs whose 2xx waits for its ACK"""
         self._clients: dict[Key, ClientTransaction] = {}
-        self._logged: dict[str, float] = {}
 
     @property
     def listeners(self) -> tuple[Hop, ...]:
@@ -137,15 +135,7 @@ class SipLayer:
             self._receive(data, flow)
         except Exception as error:
             # Not reached by anything known; a peer must not be able to stop the loop.
-            self._warn("sip_error", error=where(error))
-
-    def _warn(self, event: str, **fields: object) -> None:
-        """Count, and log at most now and then, lest a flood fill the disk."""
-        self.counters[event] += 1
-        now = asyncio.get_running_loop().time()
-        if now - self._logged.get(event, -LOG_SECONDS) >= LOG_SECONDS:
-            self._logged[event] = now
-            log.warning(event, count=self.counters[event], **fields)
+            self._faults.count("sip_error", error=where(error))
 
     def _receive(self, data: bytes, flow: Flow) -> None:
         if not self._gate.admits(flow.hop.host, data):
@@ -156,7 +146,7 @@ class SipLayer:
         try:
             message = parse(data)
         except MalformedError as error:
-            self._warn("sip_malformed", what=str(error), peer=str(flow.hop))
+            self._faults.count("sip_malformed", what=str(error), peer=str(flow.hop))
             if error.request is not None:
                 self._reject(error.request, error.status, flow)
             return
@@ -194,7 +184,7 @@ class SipLayer:
         elif server is not None:
             server.again()
         elif self._is_full(request):
-            self._warn("sip_overload", peer=str(flow.hop))
+            self._faults.count("sip_overload", peer=str(flow.hop))
             self._reject(request, 503, flow)
         else:
             self._begin(request, key, flow)
@@ -226,7 +216,7 @@ class SipLayer:
         try:
             self._on_request(server)
         except Exception as error:
-            self._warn("sip_user_errors", error=where(error), method=request.method[:20])
+            self._faults.count("sip_user_errors", error=where(error), method=request.method[:20])
             if server.final is None:
                 server.respond(response_to(request, 500))
 
@@ -270,7 +260,7 @@ class SipLayer:
         try:
             self._on_ack(request, flow.hop)
         except Exception as error:
-            self._warn("sip_user_errors", error=where(error), method="ACK")
+            self._faults.count("sip_user_errors", error=where(error), method="ACK")
 
     def _take_cancel(
         self, request: SipRequest, key: Key, invite: ServerTransaction | None, flow: Flow
@@ -388,7 +378,7 @@ class SipLayer:
             lambda _: self._forget_client(key),
         )
         if len(self._clients) >= 2 * self._params.max_transactions:
-            self._warn("sip_overload", peer=str(hop))
+            self._faults.count("sip_overload", peer=str(hop))
             asyncio.get_running_loop().call_soon(client.unsent)
             return client
         self._clients[key] = client
@@ -401,7 +391,7 @@ class SipLayer:
             try:
                 callback(value)
             except Exception as error:
-                self._warn("sip_user_errors", error=where(error))
+                self._faults.count("sip_user_errors", error=where(error))
 
         return call
 

@@ -14,6 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
+from voicebot.tasks import Tasks
 from voicebot.telephony.line import LineError
 from voicebot.telephony.sip.sip_connection import Connection
 from voicebot.telephony.sip.sip_flood import Gate
@@ -100,7 +101,7 @@ class SipTransport:
         self._listening: list[tuple[Hop, socket.socket]] = []
         self._connections: dict[Hop, Connection] = {}
         self._waiting: dict[Hop, list[tuple[bytes, Callable[[], None]]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("sip")
         self._opening = 0
         self._accepted = 0
         self._routes: OrderedDict[str, str] = OrderedDict()
@@ -166,12 +167,7 @@ class SipTransport:
         here = sock.getsockname()
         bound = Hop(hop.transport, here[0], here[1])
         self._listening.append((bound, sock))
-        self._spawn(self._accept(bound, sock, context))
-
-    def _spawn(self, work: asyncio._CoroutineLike[None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._accept(bound, sock, context))
 
     async def _accept(
         self, bound: Hop, sock: socket.socket, context: ssl.SSLContext | None
@@ -193,7 +189,7 @@ class SipTransport:
                 accepted.close()
             else:
                 self._opening += 1
-                self._spawn(self._greet(bound, accepted, context))
+                self._tasks.spawn(self._greet(bound, accepted, context))
 
     async def _greet(self, bound: Hop, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()
@@ -305,7 +301,7 @@ class SipTransport:
                 loop.call_soon(failed)
                 return
             self._waiting[hop] = [(data, failed)]
-            self._spawn(self._connect(hop, within or self._params.connect_seconds))
+            self._tasks.spawn(self._connect(hop, within or self._params.connect_seconds))
         elif len(waiting) < MAX_WAITING:
             waiting.append((data, failed))
         else:
@@ -338,10 +334,8 @@ class SipTransport:
     async def close(self) -> None:
         """Close every socket.  May be called twice."""
         self._closed = True
-        for task in tuple(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.cancel()
+        await self._tasks.ended()
         for connection in tuple(self._connections.values()):
             connection.abort()
         for _, transport in self._endpoints:
