@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.example_events import ONE_OF_EACH
-from voicebot.errors import OutputError
+from voicebot.errors import OutputError, VoicebotError
 from voicebot.events import Frame, Leg
-from voicebot.plot import CallPicture
+from voicebot.plot import CallPicture, check_picture, need_matplotlib
 
 
 def picture(path: Path) -> CallPicture:
@@ -64,3 +65,18 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     full.symlink_to("/dev/full")
     with pytest.raises(OutputError, match="No space left"):
         CallPicture(full).save()
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_picture(tmp_path / "a.svg")
+    with pytest.raises(OutputError, match="no picture format"):
+        check_picture(tmp_path / "a.txt")
+    with pytest.raises(OutputError, match="no such folder"):
+        check_picture(tmp_path / "absent" / "a.png")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(VoicebotError, match="--plot needs matplotlib"):
+        check_picture(tmp_path / "a.png")
+    with pytest.raises(VoicebotError, match="--html and --plots need matplotlib"):
+        need_matplotlib("--html and --plots")

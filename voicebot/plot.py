@@ -40,6 +40,39 @@ SUFFIXES = (".png", ".svg", ".pdf")
 EventT = TypeVar("EventT", bound=Event)
 
 
+def need_matplotlib(options: str) -> None:
+    """Refuse to go on without matplotlib, before the long work and not after.
+
+    Args:
+        options: Which ask for a picture.
+
+    Raises:
+        VoicebotError: it is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        need = "need" if " and " in options else "needs"
+        raise VoicebotError(
+            f"{options} {need} matplotlib", "pip install 'voicebot[plot]'"
+        ) from None
+    matplotlib.use("Agg")
+
+
+def check_picture(path: Path, option: str = "--plot") -> None:
+    """Refuse before the long work a picture that could not be written after it.
+
+    Raises:
+        VoicebotError: matplotlib is not installed.
+        OutputError: the format is unknown or the folder missing.
+    """
+    need_matplotlib(option)
+    if path.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"{path}: no picture format", f"name it {', '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: no such folder", f"make the folder {path.parent} first")
+
+
 class CallPicture:
     """Collects what the picture needs while the call goes on, and draws it at the end.
 
@@ -55,16 +88,7 @@ class CallPicture:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import matplotlib
-        except ImportError:
-            raise VoicebotError("--plot needs matplotlib", "pip install 'voicebot[plot]'") from None
-        # Known before the call is heard, and not only after an hour of it.
-        if path.suffix.lower() not in SUFFIXES:
-            raise OutputError(f"{path}: no picture format", f"name it {', '.join(SUFFIXES)}")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path}: no such folder", f"make the folder {path.parent} first")
-        matplotlib.use("Agg")
+        check_picture(path)
         self._path = path
         self._peaks: dict[Leg, list[float]] = {}
         self._events: list[Event] = []

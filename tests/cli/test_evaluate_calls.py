@@ -7,7 +7,8 @@ import pytest
 
 from tests.calls.made import call
 from voicebot.calls.record import Kind
-from voicebot.cli.evaluate_calls import command, write_json
+from voicebot.cli.evaluate_calls import command
+from voicebot.cli.json_output import write_json
 from voicebot.errors import OutputError
 
 pytestmark = pytest.mark.usefixtures("few_thresholds")

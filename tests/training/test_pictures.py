@@ -10,6 +10,7 @@ import pytest
 
 from tests.training.made_up import crowd
 from voicebot.errors import VoicebotError
+from voicebot.plot import need_matplotlib
 from voicebot.training import pictures
 from voicebot.training.predictions import Predictions
 
@@ -43,4 +44,4 @@ def test_rows_as_dots() -> None:
 def test_without_matplotlib_the_mend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(VoicebotError, match=r"voicebot\[plot\]"):
-        pictures.need_matplotlib()
+        need_matplotlib("--html and --plots")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voicebot.calls.sweep import ANY, EVIDENCE, THREE, Point
-from voicebot.errors import OutputError, VoicebotError
+from voicebot.errors import OutputError
+from voicebot.plot import need_matplotlib
 
 STYLES = {EVIDENCE: ("#d62728", "o"), ANY: ("#1f77b4", "s"), THREE: ("#7f7f7f", "^")}
 
@@ -27,11 +28,7 @@ def draw(
         VoicebotError: matplotlib is not installed.
         OutputError: the file cannot be written, or its format is unknown.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise VoicebotError("--png needs matplotlib", "pip install 'voicebot[plot]'") from None
-    matplotlib.use("Agg")
+    need_matplotlib("--png")
     from matplotlib import pyplot as plt
 
     hours = chosen.figures.calm_hours

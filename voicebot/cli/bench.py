@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from dataclasses import asdict
@@ -20,9 +19,9 @@ from voicebot.audio.files import open_file
 from voicebot.bench import STAGES, PipelineCost, measure, silent
 from voicebot.cli import bench_line
 from voicebot.cli.config import ConfigOption
+from voicebot.cli.json_output import write_json
 from voicebot.cli.run import LanguageOption
 from voicebot.engine import Engine
-from voicebot.errors import OutputError
 
 app = typer.Typer(no_args_is_help=True, help="Measure what voicebot costs on this machine.")
 
@@ -60,11 +59,7 @@ def pipeline(
             with resources.as_file(default) as bundled, open_file(str(file or bundled)) as source:
                 runs.append(measure(engine, source, load_seconds))
     Console().print(_table(runs, str(file or "bundled angry_en")))
-    if output:
-        try:
-            output.write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n")
-        except OSError as err:
-            raise OutputError(f"{output}: {err.strerror}", "name a writable file") from None
+    write_json(output, [asdict(run) for run in runs])
 
 
 def _table(runs: list[PipelineCost], name: str) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +9,19 @@ from dataclasses import asdict
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from voicebot.errors import OutputError
+from voicebot.cli.json_output import JsonOption, check_file, write_json
 from voicebot.load.daemon_process import MEDIA
 from voicebot.load.line_bench import RAMP_SECONDS, SETTLE_SECONDS, Series, Step, measure
 from voicebot.load.soak import Sample, Soak, soak
 from voicebot.load.soak_picture import draw
+from voicebot.plot import check_picture
 
 DEFAULT_STEPS = {
     MEDIA: "25,50,100,150,200,250,300,400,500",
@@ -33,9 +33,6 @@ DEFAULT_STEPS = {
 AudioArgument = Annotated[
     Path | None,
     typer.Argument(help="What callers say: the caller's leg of a file; default a bundled call."),
-]
-OutputOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")
 ]
 
 
@@ -57,7 +54,7 @@ def line(
     seconds: Annotated[
         float, typer.Option("--seconds", min=2.0, help="For which each step is measured.")
     ] = 15.0,
-    output: OutputOption = None,
+    output: JsonOption = None,
 ) -> None:
     """How many calls this machine hears at once with no loss, and what each of them costs.
 
@@ -69,6 +66,7 @@ def line(
 
       voicebot bench line --hearing ko --steps 2,4,8,16 --json line.json
     """  # fmt: skip
+    check_file(output)
     console, series = Console(), []
     with tempfile.TemporaryDirectory() as scratch:
         for what in hearing or [MEDIA, "none", "ko"]:
@@ -84,7 +82,7 @@ def line(
             console.print(steps_table(series[-1]))
     if len(series) > 1:
         console.print(summary(series))
-    _write(output, [asdict(one) for one in series])
+    write_json(output, [asdict(one) for one in series])
 
 
 def soaking(
@@ -100,7 +98,7 @@ def soaking(
         Path | None,
         typer.Option("--plot", metavar="FILE", help="Draw it (.png, .svg or .pdf)."),
     ] = None,
-    output: OutputOption = None,
+    output: JsonOption = None,
 ) -> None:
     """Let calls come and go for a long time, and see that nothing grows.
 
@@ -109,6 +107,9 @@ def soaking(
 
     Example: voicebot bench soak --minutes 30 --calls 600 --plot soak.png --json soak.json
     """
+    check_file(output)
+    if plot:
+        check_picture(plot)
     with (
         _audio(file, language) as audio,
         tempfile.TemporaryDirectory() as scratch,
@@ -127,10 +128,10 @@ def soaking(
             told=told,
         )  # fmt: skip
     Console().print(soak_table(result))
+    write_json(output, asdict(result))
     if plot:
         draw(result, plot)
         typer.echo(f"picture: {plot}")
-    _write(output, asdict(result))
 
 
 def _advance(progress: Progress, task: TaskID, what: str, seconds: float, step: Step) -> None:
@@ -218,12 +219,3 @@ def _progress() -> Progress:
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), transient=True,
     )  # fmt: skip
-
-
-def _write(output: Path | None, data: Any) -> None:
-    if output is None:
-        return
-    try:
-        output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    except OSError as err:
-        raise OutputError(f"{output}: {err.strerror}", "name a writable file") from None

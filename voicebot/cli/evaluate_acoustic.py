@@ -11,13 +11,13 @@ from rich.console import Console
 from voicebot.cli.evaluation_output import (
     CacheOption,
     HtmlOption,
-    JsonOption,
     ModelsOption,
     PlotsOption,
     WorkersOption,
     check_outputs,
     show,
 )
+from voicebot.cli.json_output import JsonOption
 from voicebot.cli.train import DataOption, SeedOption, progress_bar
 from voicebot.emotion.onnx_model import models_dir
 from voicebot.errors import ModelError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from voicebot import config as configuration
 from voicebot.cli.evaluation_output import check_outputs
+from voicebot.cli.json_output import write_json
 from voicebot.cli.train import DataOption, SeedOption, progress_bar
 from voicebot.engine import NO_LANGUAGE
 from voicebot.errors import OutputError
@@ -211,15 +211,3 @@ def _plain(groups: dict[str, Figures], points: Sequence[Point]) -> dict[str, Any
         "groups": {name: f.plain() for name, f in groups.items()},
         "curve": plain_points(points),
     }
-
-
-def write_json(path: Path, results: dict[str, Any]) -> None:
-    """Write figures.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    try:
-        path.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as err:
-        raise OutputError(f"{path}: {err.strerror or err}", "choose another --json file") from err

@@ -10,12 +10,12 @@ from rich.console import Console
 
 from voicebot.cli.evaluation_output import (
     HtmlOption,
-    JsonOption,
     PlotsOption,
     WorkersOption,
     check_outputs,
     show,
 )
+from voicebot.cli.json_output import JsonOption
 from voicebot.cli.train import DataOption, SeedOption, progress_bar
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +12,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from voicebot.cli.json_output import check_file, write_json
 from voicebot.errors import OutputError
+from voicebot.plot import need_matplotlib
 from voicebot.training.evaluation_report import FigureTable, PartReport
 from voicebot.training.html_report import write_report
-from voicebot.training.pictures import need_matplotlib
 
-JsonOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON too.")
-]
 HtmlOption = Annotated[
     Path | None,
     typer.Option(
@@ -53,15 +50,10 @@ def check_outputs(out: Path | None, html: Path | None, plots: Path | None) -> No
         VoicebotError: pictures are wanted and matplotlib is not installed.
         OutputError: a folder is missing.
     """
-    for option, path in (("--json", out), ("--html", html)):
-        if path is not None and not path.parent.is_dir():
-            raise OutputError(
-                f"{option} {path}: no such folder", f"make the folder {path.parent} first"
-            )
-        if path is not None and path.is_dir():
-            raise OutputError(f"{option} {path}: is a folder", "name a file")
+    check_file(out)
+    check_file(html, "--html")
     if html is not None or plots is not None:
-        need_matplotlib()
+        need_matplotlib("--html and --plots")
 
 
 def show(
@@ -89,8 +81,7 @@ def show(
     for note in report.notes:
         console.print(note, highlight=False, markup=False)
     console.print(f"{report.seconds:.0f} s", highlight=False)
-    if out is not None:
-        _write(out, json.dumps({report.part: report.plain()}, indent=2, ensure_ascii=False) + "\n")
+    write_json(out, {report.part: report.plain()})
     if plots is not None:
         _pictures(plots, report)
     if html is not None:
@@ -131,10 +122,3 @@ def _pictures(folder: Path, report: PartReport) -> None:
         raise OutputError(
             f"{folder}: {err.strerror or err}", "choose another --plots folder"
         ) from err
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as err:
-        raise OutputError(f"{path}: {err.strerror or err}", "choose another --json file") from err

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from voicebot.errors import OutputError, VoicebotError
+from voicebot.errors import OutputError
 from voicebot.load.soak import Soak
+from voicebot.plot import need_matplotlib
 
 
 def draw(soak: Soak, path: Path) -> None:
@@ -20,11 +21,7 @@ def draw(soak: Soak, path: Path) -> None:
         VoicebotError: matplotlib is not installed.
         OutputError: the file cannot be written, or its format is unknown.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise VoicebotError("--plot needs matplotlib", "pip install 'voicebot[plot]'") from None
-    matplotlib.use("Agg")
+    need_matplotlib("--plot")
     from matplotlib import pyplot as plt
 
     minutes = [s.minutes for s in soak.samples]

@@ -11,6 +11,7 @@ import structlog
 
 from voicebot.audio.files import open_file
 from voicebot.audio.pcm import resample
+from voicebot.audio.source import NARROW, WIDE
 from voicebot.errors import AudioError
 from voicebot.events import Pcm
 from voicebot.params import Params, key
@@ -58,16 +59,18 @@ class Prompts:
     """
 
     def __init__(self, params: PromptsParams, language: str) -> None:
-        self._sounds: Mapping[Prompt, tuple[Pcm, int]] = {}
+        self._sounds: Mapping[tuple[Prompt, int], Pcm] = {}
         if not params.enabled:
             return
         folder = Path(params.folder).expanduser() / language
         missing = []
-        sounds = {}
+        sounds: dict[tuple[Prompt, int], Pcm] = {}
         for prompt in Prompt:
             path = folder / f"{prompt.value}.wav"
             try:
-                sounds[prompt] = _read(path)
+                pcm, recorded = _read(path)
+                for rate in (NARROW, WIDE):
+                    sounds[prompt, rate] = resample(pcm, recorded, rate)
             except AudioError as err:
                 missing.append(str(path))
                 if path.exists():
@@ -77,11 +80,8 @@ class Prompts:
             log.warning("prompts_missing", files=missing, mend="scripts/make_prompts")
 
     def at(self, prompt: Prompt, rate: int) -> Pcm | None:
-        """The sound of a prompt at a rate in Hz; None where there is none."""
-        if prompt not in self._sounds:
-            return None
-        pcm, recorded = self._sounds[prompt]
-        return resample(pcm, recorded, rate)
+        """The sound of a prompt at a rate in Hz, 8000 or 16000; None where there is none."""
+        return self._sounds.get((prompt, rate))
 
 
 def _read(path: Path) -> tuple[Pcm, int]:

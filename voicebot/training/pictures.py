@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from voicebot.emotion.calibration import REFERENCE_PRIOR, sigmoid
-from voicebot.errors import VoicebotError
 from voicebot.events import EMOTIONS
+from voicebot.plot import need_matplotlib
 from voicebot.training import metrics
 from voicebot.training.breakdown import HAPPY, confusion, corpora, enough
 from voicebot.training.predictions import Predictions
@@ -33,21 +33,6 @@ OTHER: Final = "#7f7f7f"
 COLOURS: Final = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b", "#e69f00", "#17becf",
                   "#7f7f7f")  # fmt: skip
 _TICKS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
-
-
-def need_matplotlib() -> None:
-    """Refuse to go on without matplotlib, before the long work and not after.
-
-    Raises:
-        VoicebotError: it is not installed.
-    """
-    try:
-        import matplotlib
-    except ImportError:
-        raise VoicebotError(
-            "--html and --plots need matplotlib", "pip install 'voicebot[plot]'"
-        ) from None
-    matplotlib.use("Agg")
 
 
 def confusion_picture(predictions: Predictions) -> bytes:
@@ -224,7 +209,7 @@ def _cycle() -> tuple[str, ...]:
 
 
 def _draw(draw: Callable[[Axes], None], inches: tuple[float, float]) -> bytes:
-    need_matplotlib()
+    need_matplotlib("--html and --plots")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=inches, layout="constrained")
