@@ -18,7 +18,7 @@ from voicebot.telephony.media.media_session import MediaParams
 from voicebot.telephony.media.ports import PortPool
 from voicebot.telephony.media.sdp_types import NoCommonCodecError
 from voicebot.telephony.sip.call_media import BodyError
-from voicebot.telephony.siprec.multipart import Part, build
+from voicebot.telephony.sip.multipart import Part, build
 from voicebot.telephony.siprec.siprec import SiprecMedia, SiprecRecorder
 from voicebot.telephony.siprec.siprec_parties import SiprecParams
 

@@ -14,7 +14,7 @@ from aiosipua.message import SipRequest, SipResponse
 
 from voicebot.events import Leg, Pcm
 from voicebot.telephony.line import Ear, MediaFigures, Offer
-from voicebot.telephony.siprec.multipart import MultipartError, split
+from voicebot.telephony.sip.multipart import MultipartError, split
 
 SDP: Final = "application/sdp"
 

@@ -44,11 +44,6 @@ def key_of_request(request: SipRequest) -> DialogKey:
     return DialogKey(call_id_of(request), to_tag(request), from_tag(request))
 
 
-def key_of_response(response: SipResponse) -> DialogKey:
-    """The dialog that a response to our request belongs to, seen from us."""
-    return DialogKey(call_id_of(response), from_tag(response), to_tag(response))
-
-
 @dataclass(slots=True)
 class Dialog:
     """One dialog, as one side sees it."""
@@ -171,11 +166,6 @@ class Dialog:
             self.target = _contact(message)
         except ValueError:
             return
-
-    def confirm(self, response: SipResponse) -> None:
-        """Take over Contact and route set of the 2xx that confirms our early dialog (13.2.2.4)."""
-        self.move(response)
-        self.routes = _routes(list(reversed(response.headers.get("record-route"))))
 
     def _request(self, method: str, seq: int) -> SipRequest:
         uri, routes = self.target, list(self.routes)

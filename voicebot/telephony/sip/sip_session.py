@@ -15,6 +15,7 @@ from typing import Final
 from aiosipua.message import SipRequest, SipResponse
 
 from voicebot.telephony.sip.call_media import SDP, CallMedia
+from voicebot.telephony.sip.multipart import MultipartError, split
 from voicebot.telephony.sip.session_refresh import refresh
 from voicebot.telephony.sip.session_timer import (
     Refresher,
@@ -34,7 +35,6 @@ from voicebot.telephony.sip.sip_rules import (
     reply,
 )
 from voicebot.telephony.sip.sip_transactions import ServerTransaction
-from voicebot.telephony.siprec.multipart import MultipartError, split
 
 _RETRY_SECONDS: Final = "3"
 """s; within RFC 3261 section 14.2's 0-10"""

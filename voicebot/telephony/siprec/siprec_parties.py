@@ -12,7 +12,7 @@ from voicebot.params import Params, key
 from voicebot.telephony.faults import Faults
 from voicebot.telephony.media.sdp_types import Media
 from voicebot.telephony.sip.call_media import SDP
-from voicebot.telephony.siprec.multipart import MultipartError, Part, first, split
+from voicebot.telephony.sip.multipart import MultipartError, Part, first, split
 from voicebot.telephony.siprec.siprec_metadata import (
     MetadataError,
     Participant,

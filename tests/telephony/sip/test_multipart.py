@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.telephony.siprec.multipart import (
+from voicebot.telephony.sip.multipart import (
     MAX_HEADERS,
     MAX_PARTS,
     MAX_SIZE,
