@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.serving.fakes import until
+from tests.waiting import until
 from voicebot.events import Leg, Pcm
 from voicebot.load.caller import Callers, Outcome, Speech
 from voicebot.telephony.line import Line, Offer, RefusedError

@@ -115,10 +115,3 @@ class FakeLine:
         self.hung_up.append(reason)
         if self.ear and self.tells_end:
             self.ear.ended(reason)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Let the loop run until something holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.002)

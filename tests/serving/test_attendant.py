@@ -4,8 +4,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tests.serving.fakes import ANGRY, FakeLine, Maker, offer, tone, until
+from tests.serving.fakes import ANGRY, FakeLine, Maker, offer, tone
 from tests.serving.test_prompts import record
+from tests.waiting import until
 from voicebot.events import (
     Action,
     Alert,

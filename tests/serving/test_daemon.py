@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.serving.fakes import FakeLine, Maker, offer, until
+from tests.serving.fakes import FakeLine, Maker, offer
+from tests.waiting import until
 from voicebot.events import CallEnded, Event, Leg
 from voicebot.serving.control import ControlError, ask
 from voicebot.serving.daemon import Daemon

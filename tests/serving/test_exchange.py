@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.serving.fakes import ANGRY, FakeLine, Maker, offer, tone, until
+from tests.serving.fakes import ANGRY, FakeLine, Maker, offer, tone
+from tests.waiting import until
 from voicebot.events import Alert, CallEnded, CallStarted, Digit, Event, Leg, LegState, LineState
 from voicebot.serving.exchange import EngineParams, Exchange
 from voicebot.serving.live_call import LiveCall

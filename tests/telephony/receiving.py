@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,14 +52,6 @@ class Desk:
             raise RefusedError("at capacity", 10.0)
         self.calls.append(Heard(offer, line))
         return self.calls[-1]
-
-
-async def until(condition: object, seconds: float = 3.0) -> None:
-    """Wait until ``condition()`` is true; fails after ``seconds``."""
-    assert callable(condition)
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 def tone(seconds: float, rate: int = 8000, hertz: float = 440.0) -> Pcm:

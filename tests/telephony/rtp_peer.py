@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -85,13 +84,6 @@ async def pair(
     async with opened(params) as (caller, at_caller), opened(params) as (called, at_called):
         connect(caller, called, params)
         yield caller, at_caller, called, at_called
-
-
-async def until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
-    """Wait for something that happens by itself."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class BarePeer:

@@ -187,10 +187,3 @@ class Side:
 
     def hop(self, transport: str) -> Hop:
         return next(here for here in self.layer.listeners if here.transport == transport)
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait until something is so; fails if it never is."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.002)

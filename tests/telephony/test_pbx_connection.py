@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.telephony.receiving import until
+from tests.waiting import until
 from voicebot.telephony.line import LineError
 from voicebot.telephony.pbx_connection import ConnectionState, PbxConnection
 

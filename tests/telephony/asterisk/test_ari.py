@@ -9,7 +9,7 @@ import structlog
 from pydantic import SecretStr, ValidationError
 
 from tests.telephony.fake_asterisk import FakeAsterisk
-from tests.telephony.receiving import until
+from tests.waiting import until
 from voicebot.telephony.asterisk.ari import (
     AriClient,
     AriError,

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from tests.telephony.fake_asterisk import Channel, FakeAsterisk
 from tests.telephony.feed import SocketPeer
-from tests.telephony.receiving import Desk, tone, until
+from tests.telephony.receiving import Desk, tone
+from tests.waiting import until
 from voicebot.telephony.asterisk.ari import AriClient, AriParams
 from voicebot.telephony.asterisk.ari_transfer import AriTransfer
 from voicebot.telephony.asterisk.audiosocket import AudioSocketGateway

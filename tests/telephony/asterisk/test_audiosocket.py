@@ -12,7 +12,8 @@ import pytest
 import soundfile
 
 from tests.telephony.feed import SocketPeer, feed
-from tests.telephony.receiving import Desk, Heard, tone, until
+from tests.telephony.receiving import Desk, Heard, tone
+from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.asterisk.audiosocket import AudioSocketGateway
 from voicebot.telephony.asterisk.audiosocket_frames import Kind, write_frame

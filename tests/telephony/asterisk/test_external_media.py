@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tests.telephony.fake_asterisk import Channel, FakeAsterisk
-from tests.telephony.receiving import Desk, Heard, tone, until
+from tests.telephony.receiving import Desk, Heard, tone
+from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.asterisk.ari import AriClient, AriParams
 from voicebot.telephony.asterisk.external_media import ExternalMediaGateway
@@ -121,7 +122,7 @@ def test_both_sides_are_overheard_while_the_call_goes_on() -> None:
             for leg, hertz in ((Leg.CALLER, 300.0), (Leg.AGENT, 700.0)):
                 pcm = tone(0.2, hertz=hertz)
                 await h.asterisk.speak(h.asterisk.media(f"-media-{leg}-"), pcm)
-                await until(lambda leg=leg: len(heard.pcm(leg)) >= 1600)
+                await until(lambda leg=leg: len(heard.pcm(leg)) >= 1600)  # type: ignore[misc]
                 assert np.corrcoef(heard.pcm(leg)[:1600], pcm)[0, 1] > 0.999
             h.asterisk.emit("ChannelDtmfReceived", caller, digit="5", duration_ms=120)
             h.asterisk.emit("ChannelDtmfReceived", caller, digit="xx", duration_ms=120)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from tests.telephony.fake_freeswitch import FakeFreeswitch, event_block
-from tests.telephony.receiving import until
+from tests.waiting import until
 from voicebot.telephony.freeswitch.esl import (
     EslClient,
     EslError,

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests.signals import speech
-from tests.telephony.rtp_peer import FAST, bare, connect, negotiated, opened, pair, until
+from tests.telephony.rtp_peer import FAST, bare, connect, negotiated, opened, pair
+from tests.waiting import until
 from voicebot.audio.g711 import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
 from voicebot.events import Pcm
 from voicebot.telephony.line import LineError

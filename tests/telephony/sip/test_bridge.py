@@ -7,8 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.telephony.receiving import Heard, tone, until
+from tests.telephony.receiving import Heard, tone
 from tests.telephony.sip.test_leg_media import NARROW, OFFER, WIDE, agree, legs, needs_g722
+from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.media.media_session import MediaParams
 from voicebot.telephony.sip.bridge import Bridge

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.telephony.receiving import until
 from tests.telephony.sip.test_sip_outgoing import Scene, play, reply
+from tests.waiting import until
 from voicebot.telephony.line import TransferResult
 from voicebot.telephony.sip.sip_dialog import Dialog
 from voicebot.telephony.sip.sip_transactions import ServerTransaction

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from aiosipua.message import SipRequest
 
-from tests.telephony.receiving import Heard, tone, until
+from tests.telephony.receiving import Heard, tone
 from tests.telephony.sip_help import make
+from tests.waiting import until
 from voicebot.events import Leg, Pcm
 from voicebot.telephony.line import Offer
 from voicebot.telephony.media.codecs import available

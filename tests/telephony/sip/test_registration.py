@@ -9,8 +9,9 @@ import pytest
 from aiosipua.message import SipResponse
 from pydantic import ValidationError
 
-from tests.telephony.receiving import Desk, until
+from tests.telephony.receiving import Desk
 from tests.telephony.sip_phone import Phone, endpoint, phone
+from tests.waiting import until
 from voicebot.telephony.sip.digest import Challenger, Verdict
 from voicebot.telephony.sip.registration import (
     RegistrationParams,

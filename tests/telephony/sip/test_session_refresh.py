@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.telephony.receiving import until
 from tests.telephony.sip.test_sip_session import calling
 from tests.telephony.sip_phone import session_of
+from tests.waiting import until
 from voicebot.telephony.sip.call_media import Body, BodyError
 from voicebot.telephony.sip.sip_messages import response_to
 from voicebot.telephony.sip.sip_transactions import ServerTransaction

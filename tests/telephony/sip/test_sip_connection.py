@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.telephony.sip_help import FAST, until
+from tests.telephony.sip_help import FAST
+from tests.waiting import until
 from voicebot.telephony.sip.sip_connection import Connection
 
 MESSAGE = b"OPTIONS sip:a@h SIP/2.0\r\nl: 0\r\n\r\n"

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from tests.telephony.receiving import Desk, until
+from tests.telephony.receiving import Desk
 from tests.telephony.sip_help import make
 from tests.telephony.sip_phone import MEDIA, phone
+from tests.waiting import until
 from voicebot.telephony.sip.digest import Challenger, Credentials, Verdict
 from voicebot.telephony.sip.sip_core import CallParams, NoAnswerError, SipCore, agent
 from voicebot.telephony.sip.sip_dialog import Dialog

@@ -10,10 +10,11 @@ from aiosipua.message import SipRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.telephony.receiving import Desk, until
+from tests.telephony.receiving import Desk
 from tests.telephony.sip_help import FAST, make
 from tests.telephony.sip_phone import IMPATIENT, MEDIA, Phone, endpoint, phone, session_of
 from tests.telephony.torture import MESSAGES
+from tests.waiting import until
 from voicebot.telephony.line import Briefing, Gateway, LineError, TransferResult
 from voicebot.telephony.sip.call_media import CallMedia
 from voicebot.telephony.sip.digest import Credentials, answer

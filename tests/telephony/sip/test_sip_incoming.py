@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from aiosipua.message import SipResponse
 
-from tests.telephony.receiving import Desk, tone, until
+from tests.telephony.receiving import Desk, tone
 from tests.telephony.sip_help import T1
 from tests.telephony.sip_phone import CALL, IMPATIENT, Phone, endpoint, phone, session_of
+from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.media.rtp import build_rtp
 from voicebot.telephony.sip.sip_dialog import Dialog

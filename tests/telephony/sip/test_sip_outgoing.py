@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import pytest
 from aiosipua.message import SipResponse
 
-from tests.telephony.receiving import Desk, until
+from tests.telephony.receiving import Desk
 from tests.telephony.sip_help import T1
 from tests.telephony.sip_phone import MEDIA, Phone, endpoint, phone
+from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.line import Transferred, TransferResult
 from voicebot.telephony.sip.digest import Challenger, Verdict

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.telephony.receiving import Desk, Heard, tone, until
+from tests.telephony.receiving import Desk, Heard, tone
 from tests.telephony.sip_phone import QUICK, Phone, endpoint, phone, session_of
+from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.sip.session_timer import SessionTimerParams
 from voicebot.telephony.sip.sip_core import CallParams

@@ -24,9 +24,9 @@ from tests.telephony.sip_help import (
     make,
     perfect,
     run_at_once,
-    until,
 )
 from tests.telephony.torture import MESSAGES
+from tests.waiting import until
 from voicebot.telephony.sip.sip_messages import (
     response_to,
     serialise,

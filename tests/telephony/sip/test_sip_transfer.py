@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.telephony.receiving import Desk, Heard, until
+from tests.telephony.receiving import Desk, Heard
 from tests.telephony.sip_phone import CALL, QUICK, Phone, endpoint, phone, session_of
+from tests.waiting import until
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
 from voicebot.telephony.media.rtp import build_rtp, parse_rtp
 from voicebot.telephony.sip.digest import Challenger, Verdict

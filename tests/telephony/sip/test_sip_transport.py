@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.telephony.sip_certificates import certificate
-from tests.telephony.sip_help import FAST, Side, ack_for, make, until
+from tests.telephony.sip_help import FAST, Side, ack_for, make
+from tests.waiting import until
 from voicebot.telephony.line import LineError
 from voicebot.telephony.sip.sip_messages import response_to, to_tag, top_via
 from voicebot.telephony.sip.sip_params import Hop, SipParams

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections import Counter
 
-from tests.telephony.sip_help import until
+from tests.waiting import until
 from voicebot.telephony.sip.sip_params import Hop
 from voicebot.telephony.sip.sip_udp import Endpoint, UdpFlow
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 
-from tests.telephony.receiving import Desk, tone, until
+from tests.telephony.receiving import Desk, tone
 from tests.telephony.ws_peers import BRIEFING, close_of, dial, listening, told
+from tests.waiting import until
 from voicebot.audio.g711 import decode_mulaw, encode_mulaw
 from voicebot.events import Leg
 from voicebot.telephony.line import TransferResult

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.telephony.receiving import Desk, until
+from tests.telephony.receiving import Desk
 from tests.telephony.ws_peers import (
     BEARER,
     BRIEFING,
@@ -19,6 +19,7 @@ from tests.telephony.ws_peers import (
     params,
     transfer_that,
 )
+from tests.waiting import until
 from voicebot.telephony.line import Briefing, Transferred, TransferResult
 from voicebot.telephony.websocket.fork import Controls
 from voicebot.telephony.websocket.media_forks import media_forks

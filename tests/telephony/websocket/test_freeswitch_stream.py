@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.telephony.receiving import Desk, tone, until
+from tests.telephony.receiving import Desk, tone
 from tests.telephony.ws_peers import BEARER, close_of, dial, listening, tell, told
+from tests.waiting import until
 from voicebot.events import Leg
 
 PATH = "/media/freeswitch"

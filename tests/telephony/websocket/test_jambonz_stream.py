@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from tests.telephony.receiving import Desk, tone, until
+from tests.telephony.receiving import Desk, tone
 from tests.telephony.ws_peers import BEARER, BRIEFING, close_of, dial, listening, tell, told
+from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.line import TransferResult
 

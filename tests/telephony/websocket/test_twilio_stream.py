@@ -10,7 +10,7 @@ import pytest
 import structlog
 from websockets.asyncio.client import ClientConnection
 
-from tests.telephony.receiving import Desk, tone, until
+from tests.telephony.receiving import Desk, tone
 from tests.telephony.ws_peers import (
     BRIEFING,
     TOKEN,
@@ -21,6 +21,7 @@ from tests.telephony.ws_peers import (
     tell,
     told,
 )
+from tests.waiting import until
 from voicebot.audio.g711 import decode_mulaw, encode_mulaw
 from voicebot.events import Leg, Pcm
 from voicebot.telephony.line import TransferResult

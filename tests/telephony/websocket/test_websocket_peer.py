@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
-from tests.telephony.receiving import Desk, until
+from tests.telephony.receiving import Desk
 from tests.telephony.ws_peers import BEARER, dial, listening
+from tests.waiting import until
 from voicebot.telephony.websocket.websocket_peer import ListenerParams, PeerGone
 
 

@@ -12,8 +12,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.telephony.receiving import Desk, until
+from tests.telephony.receiving import Desk
 from tests.telephony.ws_peers import BEARER, TOKEN, close_of, dial, listening, params, status_of
+from tests.waiting import until
 from voicebot.telephony.line import LineError
 from voicebot.telephony.websocket.media_forks import media_forks
 
