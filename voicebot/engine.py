@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import voicebot
+from voicebot.audio.source import NARROW
 from voicebot.call import Call, Stages
 from voicebot.closing import Closing
 from voicebot.config import Config
@@ -55,6 +56,8 @@ class Engine(Closing):
         self.rules = RuleMatcher(config.rules)
         self.speech = open_engine(language, config.stt, notice) if spoken else None
         try:
+            # The first detector loads its network: now, and not while a caller waits.
+            open_detector(config.vad, NARROW)
             self.second_pass = open_second_pass(language, config.stt) if spoken else None
             # Last, for it begins at once to deliver what an earlier run left in the outbox.
             self.responder = Responder(config.actions, language)
