@@ -85,6 +85,24 @@ def test_a_call_and_its_legs(daemon: Path, capsys: pytest.CaptureFixture[str]) -
     assert lines[3] == "1 of 50 calls, lag p95 0.12 s, 3 refused, draining"
 
 
+def test_watching_asks_again_until_ctrl_c(
+    daemon: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        STATUS["running"] = len(waits) + 1
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(STATUS, "running", 1)
+    monkeypatch.setattr("voicebot.cli.calls.time.sleep", wait)
+    calls.calls(watch=True, path=daemon)
+    assert waits == [1.0, 1.0, 1.0]
+    assert "3 of 50 calls" in capsys.readouterr().out
+
+
 def test_all_there_is_as_json(daemon: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calls.calls(as_json=True, path=daemon)
     assert json.loads(capsys.readouterr().out) == STATUS

@@ -8,8 +8,10 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -17,9 +19,12 @@ import yaml
 from tests.cli.command import DEMO, start, voicebot
 from tests.example_events import ONE_OF_EACH
 from tests.telephony.feed import feed
+from voicebot.cli import serve as module
 from voicebot.cli.run import Record
 from voicebot.cli.serve import Journal
-from voicebot.events import CallStarted, Digit, Leg
+from voicebot.config import Config
+from voicebot.errors import OutputError
+from voicebot.events import CallStarted, Digit, Event, Leg
 
 
 def settings(folder: Path, **more: Any) -> Path:
@@ -92,6 +97,87 @@ def test_calls_go_on_where_nobody_reads(
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2, "each is told once"
     assert "events.jsonl" in told[0] and "Broken pipe" in told[1]
+
+
+class Idle:
+    """An engine that is made and hears nothing."""
+
+    languages: ClassVar[list[str]] = []
+
+    def __init__(self, settings: Config, language: str, notice: Any) -> None:
+        self.languages.append(language)
+
+    def __enter__(self) -> Idle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+async def one_call(settings: Config, engine: Any, heard: Callable[[Event], None]) -> None:
+    """What a daemon tells of one call."""
+    for event in ONE_OF_EACH:
+        heard(event)
+
+
+@pytest.fixture
+def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration; the daemon hears one call and ends."""
+    monkeypatch.setattr(module, "Engine", Idle)
+    monkeypatch.setattr(module, "_serve", one_call)
+    monkeypatch.setattr(Idle, "languages", [])
+    return settings(tmp_path)
+
+
+def test_what_happens_is_printed_but_not_what_was_said(
+    idle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module.serve(path=idle)
+    told = capsys.readouterr().out
+    assert "call call.wav" in told and "transfer 1 to sip:agent@pbx: busy" in told
+    assert "parcel" not in told
+    module.serve(quiet=True, path=idle)
+    assert capsys.readouterr().out == ""
+
+
+def test_events_on_standard_output_have_it_for_themselves(
+    idle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module.serve(events=Path("-"), path=idle)
+    types = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    assert types == [event.type for event in ONE_OF_EACH]
+
+
+def test_the_option_goes_before_the_configured_language(idle: Path) -> None:
+    module.serve(path=idle)
+    module.serve(language="ko", path=idle)
+    assert Idle.languages == ["none", "ko"]
+
+
+def test_the_daemon_gets_what_is_configured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[Any] = []
+
+    class Noted:
+        def __init__(self, *parts: Any, barge_in: bool, ready: Any, **more: Any) -> None:
+            given.extend([*parts[1:3], barge_in])
+            self.ready = ready
+
+        async def run(self) -> None:
+            self.ready([SimpleNamespace(name="sip"), SimpleNamespace(name="esl")])
+
+    monkeypatch.setattr(module, "Daemon", Noted)
+    settings = Config.model_validate({"prompts": {"enabled": False, "barge_in": False}})
+    engine: Any = SimpleNamespace(language="en")
+    asyncio.run(module._serve(settings, engine, lambda event: None))
+    assert given == [settings.engine, settings.handover, False]
+    assert capsys.readouterr().err == "ready: sip, esl\n"
+
+
+def test_a_record_that_could_not_be_kept_is_a_fault_in_the_end(idle: Path) -> None:
+    with pytest.raises(OutputError, match="/dev/full"):
+        module.serve(events=Path("/dev/full"), path=idle)
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

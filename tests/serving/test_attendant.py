@@ -33,7 +33,9 @@ R = TransferResult
 class Scene:
     """One call with its attendant; events of its stages are put in by hand."""
 
-    def __init__(self, folder: Path, line: FakeLine, **handover: Any) -> None:
+    def __init__(
+        self, folder: Path, line: FakeLine, *, barge_in: bool = True, **handover: Any
+    ) -> None:
         for name in ("soothe", "connect", "unavailable"):
             record(folder / "en", name, 8000, {"soothe": 0.3, "connect": 0.4}.get(name, 0.5))
         self.line = line
@@ -41,6 +43,7 @@ class Scene:
         self._params = HandoverParams(
             **{"targets": ["one"], "announce_seconds": 0.0, "rounds": 1, **handover}
         )
+        self._barge_in = barge_in
         self._prompts = Prompts(PromptsParams(folder=str(folder)), "en")
         self._pool = WorkerPool(1)
         self._exchange = Exchange(
@@ -50,7 +53,7 @@ class Scene:
         line.ear = self.live
 
     def _attend(self, live: LiveCall) -> CallAttendant:
-        self.attendant = CallAttendant(live, self._params, self._prompts, barge_in=True)
+        self.attendant = CallAttendant(live, self._params, self._prompts, barge_in=self._barge_in)
         return self.attendant
 
     def rises(self) -> None:
@@ -114,6 +117,19 @@ def test_a_caller_who_speaks_is_not_talked_over(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_soothing_goes_on_over_a_caller_who_speaks_where_that_is_wanted(tmp_path: Path) -> None:
+    async def story() -> None:
+        scene = Scene(tmp_path, FakeLine(play_seconds=0.1), barge_in=False)
+        scene.rises()
+        await until(lambda: bool(scene.line.played))
+        scene.speaks()
+        await asyncio.sleep(0.15)
+        await scene.over()
+        assert scene.line.stopped == 0
+
+    asyncio.run(story())
+
+
 def test_an_alert_hands_over_with_a_briefing(tmp_path: Path) -> None:
     async def story() -> None:
         url = "https://desk/{alert_id}"
@@ -162,6 +178,17 @@ def test_the_prompt_is_heard_before_the_transfer_begins(tmp_path: Path) -> None:
         await until(lambda: bool(scene.line.played))
         assert scene.line.asked == []
         await until(lambda: bool(scene.line.asked))
+        await scene.over()
+
+    asyncio.run(story())
+
+
+def test_a_long_prompt_holds_up_the_transfer_no_longer_than_it_may(tmp_path: Path) -> None:
+    async def story() -> None:
+        scene = Scene(tmp_path, FakeLine([R.DONE], play_seconds=5.0), announce_seconds=0.05)
+        scene.alert()
+        await until(lambda: bool(scene.line.asked), 1.0)
+        assert scene.spoken == [0.4]
         await scene.over()
 
     asyncio.run(story())

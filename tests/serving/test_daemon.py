@@ -14,11 +14,13 @@ import pytest
 from tests.serving.fakes import FakeLine, Maker, offer
 from tests.waiting import until
 from voicebot.events import CallEnded, Event, Leg
+from voicebot.serving import daemon as daemon_module
 from voicebot.serving.control import ControlError, ask
 from voicebot.serving.daemon import Daemon
 from voicebot.serving.exchange import EngineParams
 from voicebot.serving.handover import HandoverParams
 from voicebot.serving.prompts import Prompts, PromptsParams
+from voicebot.serving.workers import WorkerPool
 from voicebot.telephony.line import Gateway, LineError, Reception
 
 
@@ -108,6 +110,29 @@ def test_from_ready_to_drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         asyncio.run(story())
         notified += [systemd.recv(100), systemd.recv(100)]
     assert notified == [b"READY=1", b"STOPPING=1"]
+
+
+@pytest.mark.parametrize(("set_to", "threads"), [(3, 3), (0, os.cpu_count())])
+def test_so_many_threads_as_are_set_or_one_a_core(
+    set_to: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def pool(workers: int) -> WorkerPool:
+        made.append(workers)
+        return WorkerPool(workers)
+
+    monkeypatch.setattr(daemon_module, "WorkerPool", pool)
+
+    async def story() -> None:
+        house = House(tmp_path, workers=set_to)
+        serving = asyncio.create_task(house.daemon.run())
+        await house.ready.wait()
+        house.daemon.stop()
+        await serving
+
+    asyncio.run(story())
+    assert made == [threads]
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -44,6 +45,12 @@ def test_all_are_asked_again_and_then_it_is_over() -> None:
     assert [attempt for _, attempt, result in told if result == "started"] == [1, 2, 3, 4]
 
 
+def test_they_are_left_alone_for_a_while_before_they_are_asked_again() -> None:
+    began = time.monotonic()
+    ask([R.BUSY] * 4, rounds=2, pause_seconds=0.1)
+    assert 0.1 <= time.monotonic() - began < 1.0, "one pause, between the rounds"
+
+
 @pytest.mark.parametrize("final", [R.UNSUPPORTED, R.GONE])
 def test_there_is_no_use_in_asking_on(final: R) -> None:
     outcome, told, _ = ask([final])
@@ -54,7 +61,7 @@ def test_there_is_no_use_in_asking_on(final: R) -> None:
 def test_one_who_never_says_how_it_ended_is_given_up() -> None:
     class Silent(FakeLine):
         async def transfer(self, target: str, briefing: Briefing) -> Transferred:
-            await asyncio.sleep(60)
+            await asyncio.sleep(5)
             raise AssertionError
 
     params = HandoverParams(attempt_seconds=0.1, rounds=1)

@@ -63,6 +63,7 @@ class FakeAsterisk:
         """status of requests whose path ends so"""
         self.mute: set[str] = set()
         """parts of channel ids that never come to the application"""
+        self.codec = "ulaw"
         self.port = 0
         self.connections = 0
         self._server: asyncio.Server | None = None
@@ -453,7 +454,7 @@ class FakeAsterisk:
         return self.describe(peer)
 
     def _external_media(self, query: dict[str, str]) -> Any:
-        assert query["format"] == "ulaw" and query["app"] == "voicebot"
+        assert query["format"] == self.codec and query["app"] == "voicebot"
         host, _, port = query["external_host"].rpartition(":")
         rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         rtp.setblocking(False)

@@ -124,6 +124,40 @@ def test_a_wrong_password_is_an_error_that_says_so(keys: dict[str, Any], mend: s
     asyncio.run(call())
 
 
+def test_the_user_is_the_one_of_ari_conf() -> None:
+    async def call() -> None:
+        async with FakeAsterisk(user="desk") as asterisk:
+            client = AriClient(params(asterisk.url, user="desk"))
+            await client.start()
+            assert client.state == ConnectionState.UP
+            assert await client.request("GET", "channels") == []
+            await client.close()
+
+    asyncio.run(call())
+
+
+def test_the_waits_are_those_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, sleep = list[float](), asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    async def call() -> None:
+        url = f"http://127.0.0.1:{free_port()}/ari"
+        client = AriClient(params(url, retry_seconds=2.0, most_retry_seconds=3.0))
+        with monkeypatch.context() as patched:
+            patched.setattr("voicebot.telephony.pbx_connection.asyncio.sleep", noted)
+            await client.start()
+            while len(waits) < 3:
+                await sleep(0)
+            await client.close()
+
+    asyncio.run(call())
+    for wait, full in zip(waits[:3], (2.0, 3.0, 3.0), strict=True):
+        assert 0.75 * full <= wait <= full
+
+
 def test_an_asterisk_that_is_down_is_waited_for() -> None:
     async def call() -> None:
         asterisk = FakeAsterisk()
@@ -194,8 +228,10 @@ def test_an_asterisk_that_hangs_costs_no_more_than_the_time_limit() -> None:
             server = await asyncio.start_server(hang, "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
             client.params = params(f"http://127.0.0.1:{port}/ari", request_seconds=0.1)
-            with pytest.raises(AriError):
-                await client.request("GET", "channels")
+            async with asyncio.timeout(3):
+                with pytest.raises(AriError, match="in time"):
+                    await client.request("GET", "channels")
+            assert client.counters == {"ari_request_failed": 1}
             await client.close()
             server.close()
 

@@ -55,6 +55,21 @@ def test_a_channel_is_found_by_its_uuid_and_redirected(phone: str, result: str) 
     asyncio.run(call())
 
 
+@pytest.mark.parametrize(("settle", "result"), [(0.0, "busy"), (3.0, "done")])
+def test_the_dialplan_has_so_long_to_try_another_phone(settle: float, result: str) -> None:
+    async def call() -> None:
+        async with exchange() as (asterisk, client, _):
+            client.params = client.params.model_copy(
+                update={"settle_seconds": settle, "answer_seconds": 5}
+            )
+            asterisk.phones = {"PJSIP/1": "busy", "PJSIP/2": "answer"}
+            asterisk.dialplan = {"agents,7,1": [("dial", "PJSIP/1"), ("dial", "PJSIP/2")]}
+            got = await AriTransfer(client)(UUID, "agents,7,1", BRIEFING)
+            assert got.result == TransferResult(result), got
+
+    asyncio.run(call())
+
+
 def test_what_is_not_set_up_is_said() -> None:
     async def call() -> None:
         async with exchange() as (_, client, _):

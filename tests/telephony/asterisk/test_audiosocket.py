@@ -213,7 +213,8 @@ def test_what_never_becomes_a_call_is_closed(first: bytes, counter: str) -> None
         async with gateway(desk, first_seconds=0.1) as opened:
             peer = await SocketPeer.connect(opened.ports[0])
             peer.writer.write(first)
-            await peer.listen()
+            async with asyncio.timeout(3):
+                await peer.listen()
             assert opened.counters == {counter: 1}
             assert not desk.calls
             await peer.close()
@@ -228,7 +229,8 @@ def test_a_line_that_falls_silent_is_closed() -> None:
             peer = await SocketPeer.connect(opened.ports[0])
             peer.name()
             await peer.speak(tone(0.02))
-            await peer.listen()
+            async with asyncio.timeout(3):
+                await peer.listen()
             assert opened.counters == {"audiosocket_idle": 1}
             assert desk.calls[0].reasons == ["line_lost"]
             await peer.close()
@@ -282,6 +284,7 @@ def test_a_flood_of_audio_is_read_at_the_pace_of_speech() -> None:
             await until(lambda: opened.counters)
             await asyncio.sleep(0.2)
             assert len(desk.calls[0].pcm()) < 8000 * 3
+            assert set(opened.counters) == {"audiosocket_too_fast"}
             flood.cancel()
             with suppress(asyncio.CancelledError, OSError):
                 await flood

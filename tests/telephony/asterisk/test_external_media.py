@@ -108,6 +108,17 @@ def test_a_caller_is_heard_and_spoken_to() -> None:
     asyncio.run(call())
 
 
+def test_audio_is_coded_as_is_set() -> None:
+    async def call() -> None:
+        async with house(codec="alaw") as h:
+            h.asterisk.codec = "alaw"
+            heard = await h.call("take")
+            assert [q["format"] for q in h.asked("POST channels/externalMedia")] == ["alaw"]
+            assert heard.line.figures()[Leg.CALLER].codec == "PCMA"
+
+    asyncio.run(call())
+
+
 def test_both_sides_are_overheard_while_the_call_goes_on() -> None:
     async def call() -> None:
         async with house() as h:
@@ -316,8 +327,11 @@ def test_a_transfer_that_nobody_reports_times_out(monkeypatch: pytest.MonkeyPatc
         async with house() as h:
             h.asterisk.phones = {"PJSIP/1": "silent"}
             heard = await h.call("take")
-            got = await heard.line.transfer("PJSIP/1", BRIEFING)
+            async with asyncio.timeout(3):
+                got = await heard.line.transfer("PJSIP/1", BRIEFING)
             assert got.result == TransferResult.TIMEOUT
+            rings = [q["timeout"] for _, _, q, _ in h.asterisk.requests if "originator" in q]
+            assert rings == ["1"], "s, of answer_seconds"
             assert not [c for c in h.asterisk.channels if "-agent-" in c]
             assert heard.line.can_speak
 

@@ -116,6 +116,41 @@ def test_who_is_turned_away_is_told_why(greeting: bytes, password: str, mend: st
     asyncio.run(call())
 
 
+def test_the_host_is_the_one_that_is_set() -> None:
+    async def call() -> None:
+        async with FakeFreeswitch() as switch:
+            client = EslClient(params(switch.port, host="127.0.0.2"))
+            await client.start()
+            assert client.counters == {"esl_unreachable": 1}
+            assert switch.connections == 0
+            await client.close()
+
+    asyncio.run(call())
+
+
+def test_the_waits_are_those_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, sleep = list[float](), asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    async def call() -> None:
+        async with FakeFreeswitch() as switch:
+            pass
+        client = EslClient(params(switch.port, retry_seconds=2.0, most_retry_seconds=3.0))
+        with monkeypatch.context() as patched:
+            patched.setattr("voicebot.telephony.pbx_connection.asyncio.sleep", noted)
+            await client.start()
+            while len(waits) < 3:
+                await sleep(0)
+            await client.close()
+
+    asyncio.run(call())
+    for wait, full in zip(waits[:3], (2.0, 3.0, 3.0), strict=True):
+        assert 0.75 * full <= wait <= full
+
+
 def test_a_switch_that_is_down_is_waited_for() -> None:
     async def call() -> None:
         switch = FakeFreeswitch()
@@ -142,8 +177,9 @@ def test_no_answer_costs_the_connection_for_answers_have_no_names() -> None:
             client = EslClient(params(switch.port, request_seconds=0.2))
             await client.start()
             switch.silent = True
-            with pytest.raises(EslError, match="in time"):
-                await client.api("status x")
+            async with asyncio.timeout(3):
+                with pytest.raises(EslError, match="in time"):
+                    await client.api("status x")
             switch.silent = False
             await until(lambda: switch.connections == 2 and client.state.value == "up")
             assert await client.api("status x") == "UP"

@@ -49,6 +49,12 @@ def test_targets(target: str, arguments: str) -> None:
     assert transfer_arguments(target, PARAMS) == arguments
 
 
+def test_context_and_profile_are_those_that_are_set() -> None:
+    params = PARAMS.model_copy(update={"context": "agents", "sip_profile": "internal"})
+    assert transfer_arguments("1001", params) == "1001 XML agents"
+    assert transfer_arguments("sip:1001@h", params) == "bridge:sofia/internal/1001@h,park inline"
+
+
 @pytest.mark.parametrize(
     "target",
     ["", "-both", "1001 XML x", "user/1,user/2", "${system(id)}", "1\n\napi shutdown", "shell/1",
@@ -103,7 +109,8 @@ def test_outcomes(outcomes: list[str], result: str) -> None:
 def test_nobody_says_how_it_ends() -> None:
     async def call() -> None:
         async with FakeFreeswitch() as switch:
-            got = await transfer(switch, answer_seconds=0.05)
+            async with asyncio.timeout(3):
+                got = await transfer(switch, answer_seconds=0.05)
             assert got.result == TransferResult.TIMEOUT
 
     asyncio.run(call())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 
 import pytest
@@ -138,6 +139,43 @@ def test_a_wrong_password_is_no_storm() -> None:
                 assert len(registrar.heard("REGISTER")) == 2
 
     asyncio.run(scene())
+
+
+def test_a_login_that_is_not_the_number() -> None:
+    async def scene() -> None:
+        async with phone() as registrar:
+            grant(registrar)
+            named = account(registrar, "hotline", login="101")
+            async with endpoint(Desk(), accounts=[named]) as sip:
+                await until(lambda: sip.registrations["sip:hotline@pbx.example"] == "registered")
+                asked = registrar.heard("REGISTER")[-1].get_header("authorization") or ""
+                assert 'username="101"' in asked
+
+    asyncio.run(scene())
+
+
+def test_the_wait_doubles_with_each_failure_up_to_the_longest() -> None:
+    waits: list[float] = []
+
+    async def scene() -> None:
+        async with phone() as registrar:
+            loop = asyncio.get_running_loop()
+            heard: list[float] = []
+
+            def refuse(transaction: ServerTransaction) -> None:
+                heard.append(loop.time())
+                transaction.respond(response_to(transaction.request, 500))
+
+            registrar.answers["REGISTER"] = refuse
+            slow = account(registrar, most_retry_seconds=0.04)
+            async with endpoint(Desk(), accounts=[slow]):
+                await until(lambda: len(heard) >= 9)
+            waits.extend(later - earlier for earlier, later in itertools.pairwise(heard))
+
+    asyncio.run(scene())
+    # 0.01, 0.02, 0.04, 0.04, ... with a quarter either way; doubled on it would be 1.28.
+    assert min(waits[2:]) >= 0.03
+    assert sum(waits) < 1.0
 
 
 def test_a_registrar_that_is_away_does_not_hold_up_closing() -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from tests.telephony.sip_help import FAST
 from tests.waiting import until
 from voicebot.telephony.sip.sip_connection import Connection
@@ -113,6 +115,28 @@ def test_what_cannot_be_framed_is_cut_off() -> None:
         assert bench.counters["sip_bad_framing"] == 1
 
     scene(work)
+
+
+@pytest.mark.parametrize(
+    ("limit", "long"),
+    [
+        ({"max_header_bytes": 1024}, MESSAGE[:-2] + b"X: " + b"x" * 1500 + b"\r\n\r\n"),
+        ({"max_body_bytes": 1024}, MESSAGE.replace(b"l: 0", b"l: 1500") + b"x" * 1500),
+    ],
+)
+def test_what_is_longer_than_it_may_be_is_cut_off(limit: dict[str, int], long: bytes) -> None:
+    async def borne(bench: Bench) -> None:
+        bench.peer.send(long)
+        await until(lambda: bench.got == [long])
+
+    async def refused(bench: Bench) -> None:
+        bench.peer.send(long)
+        await until(lambda: bench.lost)
+        assert bench.got == []
+        assert bench.counters["sip_bad_framing"] == 1
+
+    scene(borne)
+    scene(refused, **limit)
 
 
 def test_a_peer_that_does_not_read_is_cut_off() -> None:

@@ -96,6 +96,19 @@ def test_callers_with_a_password() -> None:
     asyncio.run(scene())
 
 
+def test_the_names_that_we_give_ourselves() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        async with phone() as caller, endpoint(desk, user="hotline") as sip:
+            answered = await caller.invite(sip.listeners[0])
+            assert (answered.get_header("contact") or "").startswith("<sip:hotline@127.0.0.1:")
+        async with phone() as caller, endpoint(desk, users={"a": "b"}, realm="desk.example") as sip:
+            challenge = await caller.invite(sip.listeners[0])
+            assert 'realm="desk.example"' in (challenge.get_header("www-authenticate") or "")
+
+    asyncio.run(scene())
+
+
 def test_dialogs_are_bounded() -> None:
     async def scene() -> None:
         desk = Desk()

@@ -54,6 +54,28 @@ def test_a_call_is_offered_heard_spoken_to_and_ended() -> None:
     asyncio.run(scene())
 
 
+def test_a_call_can_be_answered_without_ringing() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        silent = CALL.model_copy(update={"ring_first": False})
+        async with phone() as caller, endpoint(desk, silent) as sip:
+            assert (await caller.invite(sip.listeners[0])).status_code == 200
+            assert caller.provisional == []
+            request = caller.make_invite(sip.listeners[0], Require="100rel")
+            calling = asyncio.ensure_future(caller.send(request, sip.listeners[0]))
+            await until(lambda: caller.provisional)
+            assert caller.provisional[0].status_code == 183, (
+                "what PRACK is for is said all the same"
+            )
+            caller.dialog = Dialog.of_response(request, caller.provisional[0])
+            rack = f"{caller.provisional[0].get_header('rseq')} 1 INVITE"
+            assert (await caller.ask("PRACK", RAck=rack)).status_code == 200
+            assert (await calling).status_code == 200
+            caller.ack(1)
+
+    asyncio.run(scene())
+
+
 def test_an_asserted_identity_is_the_caller() -> None:
     async def scene() -> None:
         desk = Desk()

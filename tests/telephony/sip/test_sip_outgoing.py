@@ -115,7 +115,7 @@ def test_a_repeated_answer_is_acknowledged_again() -> None:
         final = scene.agent.requests[0].final
         assert final is not None
         scene.agent.requests[0]._send(bytes(final))
-        await until(lambda: len(scene.agent.acks) == 2)
+        await until(lambda: len(scene.agent.acks) >= 2)  # a slow machine repeats it too
         vias = {ack.get_header("via") for ack in scene.agent.acks}
         assert len(vias) == 1, "the very same ACK"
 

@@ -569,6 +569,16 @@ def test_a_flood_is_dropped_before_it_costs() -> None:
     play(scene, max_requests_per_second=20)
 
 
+def test_a_flood_from_many_sources_is_dropped_too() -> None:
+    async def scene(a: Side, b: Side, pipe: Pipe) -> None:
+        for i in range(200):
+            flow = PipeFlow(Hop("udp", f"127.0.1.{i}", 5060), pipe.ends[B])
+            b.layer.receive(raw("OPTIONS", f"z9hG4bK{i}", extra=f"X: {i}\r\n"), flow)
+        assert b.layer.counters["sip_limited"] >= 100
+
+    play(scene, max_requests_per_second_in_all=20)
+
+
 def test_strangers_are_dropped_unseen() -> None:
     async def scene(a: Side, b: Side, pipe: Pipe) -> None:
         stranger = PipeFlow(Hop("udp", "192.0.2.66", 5060), pipe.ends[B])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -175,6 +176,20 @@ def test_a_large_request_goes_by_tcp_or_else_by_udp() -> None:
     play(scene)
 
 
+def test_a_large_request_goes_by_udp_at_once_where_that_is_set() -> None:
+    async def scene(a: Side, b: Side) -> None:
+        request = make("INFO")
+        request.body = b"x" * 1500
+        beside = BOTH.model_copy(update={"listen": [f"tcp:127.0.0.1:{b.hop('udp').port}"]})
+        async with Side(beside) as c:
+            a.ask(request, b.hop("udp"))
+            await until(lambda: a.responses)
+            assert c.requests == []
+            assert b.requests[0].source.transport == "udp"
+
+    play(scene, a=BOTH.model_copy(update={"large_requests_over_tcp": False}))
+
+
 def test_a_closed_port_is_unreachable() -> None:
     async def scene(a: Side, b: Side) -> None:
         hop = b.hop("tcp")
@@ -187,6 +202,22 @@ def test_a_closed_port_is_unreachable() -> None:
         await until(lambda: not a.layer.transactions)
 
     play(scene)
+
+
+def test_a_peer_that_does_not_answer_a_connection_is_unreachable_soon() -> None:
+    async def scene(a: Side, b: Side) -> None:
+        with socket.socket() as full, contextlib.ExitStack() as stack:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for _ in range(3):  # nobody accepts them, so that there is no room for ours
+                one = stack.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            a.ask(make("OPTIONS"), Hop("tcp", "127.0.0.1", full.getsockname()[1]))
+            await until(lambda: a.failures, 2.0)
+            assert a.failures == ["unreachable"]
+
+    play(scene, a=BOTH.model_copy(update={"connect_seconds": 0.05}))
 
 
 def test_no_more_connections_than_allowed() -> None:

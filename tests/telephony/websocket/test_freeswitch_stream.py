@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.telephony.receiving import Desk, tone
-from tests.telephony.ws_peers import BEARER, close_of, dial, listening, tell, told
+from tests.telephony.ws_peers import BEARER, TOKEN, close_of, dial, listening, tell, told
 from tests.waiting import until
 from voicebot.events import Leg
 
@@ -132,6 +132,23 @@ def test_prompts_go_back_in_the_way_that_is_asked_for() -> None:
                             )
                             got += base64.b64decode(data["audioContent"])
                     assert got == (pcm.tobytes() if playback != "none" else b"")
+
+    asyncio.run(main())
+
+
+def test_where_the_url_does_not_say_how_the_setting_does() -> None:
+    async def main() -> None:
+        desk = Desk()
+        section = {"tokens": [TOKEN], "playback": "binary"}
+        async with (
+            listening(desk, freeswitch=section) as server,
+            dial(server, f"{PATH}?rate=8000&uuid=u", BEARER) as client,
+        ):
+            await client.send(bytes(320))
+            await until(lambda: desk.calls)
+            assert desk.calls[0].line.can_speak
+            await desk.calls[0].line.play(tone(0.02))
+            assert await client.recv() == tone(0.02).tobytes()
 
     asyncio.run(main())
 

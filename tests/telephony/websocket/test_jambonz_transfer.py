@@ -194,6 +194,11 @@ def test_a_fallback_and_a_caller_id_are_passed_on() -> None:
     assert verbs[2] == {"verb": "redirect", "actionHook": "https://x.example/app"}
 
 
+def test_how_long_a_phone_rings_and_a_caller_waits_are_passed_on() -> None:
+    verbs = dial("+1", BRIEFING, rest("", ring_seconds=40, hold_seconds=9))
+    assert (verbs[0]["timeout"], verbs[1]["length"]) == (40, 9)
+
+
 def test_hanging_up_completes_the_call_and_forgives_failures() -> None:
     async def main() -> None:
         async with api(Jambonz()) as one:

@@ -68,3 +68,12 @@ def test_transfers_need_an_account_with_a_secret_and_for_jambonz_an_address() ->
         "set websocket.public_url",
     ]
     assert unsupported(jambonz={"rest": hook}, public_url="wss://v.example")[1] == ""
+
+
+def test_the_next_transfer_waits_for_as_long_as_the_caller_is_kept() -> None:
+    rest = {"account_sid": "a", "password": "p", "hold_seconds": 9}
+    hook = {"account_sid": "a", "api_key": "k", "hold_seconds": 7}
+    section = {"twilio": {"rest": rest}, "jambonz": {"rest": hook}, "public_url": "wss://v.example"}
+    server = media_forks(WebSocketParams.model_validate(section), Desk())
+    waits = [server._endpoints[number]._controls.retry_seconds for number in (0, 2)]  # type: ignore[attr-defined]
+    assert waits == [9, 7]

@@ -202,3 +202,9 @@ def test_a_fallback_and_a_caller_id_are_passed_on() -> None:
     assert dial is not None and dial.attrib == {"timeout": "20", "callerId": '+1"5'}
     assert [child.tag for child in document] == ["Dial", "Pause", "Redirect"]
     assert document.findtext("Redirect") == "https://x.example/?a=1&b=2"
+
+
+def test_how_long_a_phone_rings_and_a_caller_waits_are_passed_on() -> None:
+    params = rest("", ring_seconds=40, hold_seconds=9)
+    document = ElementTree.fromstring(twiml("+1", BRIEFING, params))
+    assert [child.attrib for child in document] == [{"timeout": "40"}, {"length": "9"}]

@@ -50,6 +50,16 @@ def test_a_port_that_is_taken_is_named() -> None:
     asyncio.run(main())
 
 
+def test_it_listens_at_the_address_that_is_set_and_nowhere_else() -> None:
+    async def main() -> None:
+        async with listening(Desk(), host="127.0.0.2") as server:
+            socket.create_connection(("127.0.0.2", server.port), timeout=1).close()
+            with pytest.raises(OSError):
+                socket.create_connection(("127.0.0.1", server.port), timeout=1)
+
+    asyncio.run(main())
+
+
 def test_a_certificate_that_cannot_be_read_is_named() -> None:
     async def main() -> None:
         server = media_forks(params(tls_cert="/nowhere/cert.pem"), Desk())
