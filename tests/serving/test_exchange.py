@@ -176,6 +176,24 @@ def test_a_caller_who_is_being_handed_over_is_no_dead_line() -> None:
     asyncio.run(story())
 
 
+def test_a_call_whose_clock_fails_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with office(dead_line_seconds=2.0) as there:
+            broken, _ = there.take()
+            dead, line = there.take()
+
+            def fail(now: float) -> str | None:
+                raise RuntimeError("a defect")
+
+            monkeypatch.setattr(broken, "tick", fail)
+            dead.view.legs[Leg.CALLER].last_audio -= 10.0
+            await until(lambda: line.hung_up == ["dead_line"])
+            broken.ended("hangup")
+            await until(lambda: not there.exchange.calls)
+
+    asyncio.run(story())
+
+
 def test_time_goes_on_while_nothing_comes() -> None:
     async def story() -> None:
         async with office() as there:

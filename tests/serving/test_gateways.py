@@ -7,6 +7,8 @@ import pytest
 
 from voicebot.config import Config
 from voicebot.serving.gateways import open_gateways
+from voicebot.telephony.asterisk.ari_transfer import AriTransfer
+from voicebot.telephony.freeswitch.esl_transfer import EslTransfer
 
 
 class Nobody:
@@ -41,3 +43,20 @@ def test_what_is_enabled_is_opened_connections_first(
     settings: dict[str, Any], names: list[str]
 ) -> None:
     assert asyncio.run(_names(settings)) == names
+
+
+def test_calls_of_an_exchange_are_handed_over_by_it() -> None:
+    async def story() -> None:
+        doors = {"audiosocket": {"enabled": True}}
+        secret = {"enabled": True, "password": "secret"}
+        forks = {"freeswitch": {"tokens": ["a-token-that-is-long-enough"]}}
+        alone: Any = open_gateways(Config.model_validate({**doors, "websocket": forks}), Nobody())
+        assert alone[1].shared.transfer is None
+        both: Any = open_gateways(
+            Config.model_validate({**doors, "websocket": forks, "ari": secret, "esl": secret}),
+            Nobody(),
+        )
+        assert isinstance(both[4].shared.transfer, AriTransfer)
+        assert isinstance(both[5]._endpoints[1]._controls.transfer, EslTransfer)
+
+    asyncio.run(story())

@@ -106,6 +106,17 @@ def test_outcomes(outcomes: list[str], result: str) -> None:
     asyncio.run(call())
 
 
+@pytest.mark.parametrize(("settle", "result"), [(0.0, "busy"), (3.0, "done")])
+def test_the_dialplan_has_so_long_to_try_another_phone(settle: float, result: str) -> None:
+    async def call() -> None:
+        async with FakeFreeswitch() as switch:
+            switch.outcomes = ["USER_BUSY", "ANSWER"]
+            got = await transfer(switch, settle_seconds=settle)
+            assert got.result == TransferResult(result), got
+
+    asyncio.run(call())
+
+
 def test_nobody_says_how_it_ends() -> None:
     async def call() -> None:
         async with FakeFreeswitch() as switch:

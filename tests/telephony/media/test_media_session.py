@@ -428,3 +428,38 @@ def test_no_port_left() -> None:
         pool.release(pair_)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("after", "strangers"), [(3, 1), (8, 0)])
+def test_after_so_many_packets_no_other_address_is_listened_to(after: int, strangers: int) -> None:
+    async def run() -> None:
+        params = FAST.model_copy(update={"lock_after": after})
+        async with opened(params) as (session, heard), bare("127.0.0.2") as far, bare() as near:
+            session.apply(negotiated(9))
+            for _ in range(5):
+                far.send(session)
+            await until(lambda: len(heard.pcm) == 5 * 160)
+            near.send(session)
+            speaks = ("127.0.0.2", far.port) if strangers else ("127.0.0.1", near.port)
+            await until(
+                lambda: (session.source, session.counters["rtp_strangers"]) == (speaks, strangers)
+            )
+
+    asyncio.run(run())
+
+
+def test_a_silence_is_filled_only_so_far_in_one_piece() -> None:
+    async def run() -> None:
+        for most, filled in ((0.25, 2000), (60.0, 2400)):
+            params = FAST.model_copy(update={"most_gap_seconds": most})
+            async with opened(params) as (session, heard), bare() as peer:
+                session.apply(negotiated(peer.port))
+                peer.send(session)
+                await until(lambda heard=heard: len(heard.pcm) == 160)  # type: ignore[misc]
+                await asyncio.sleep(0.35)
+                peer.timestamp += 2400
+                peer.send(session)
+                whole = 2 * 160 + filled
+                await until(lambda heard=heard, whole=whole: len(heard.pcm) == whole)  # type: ignore[misc]
+
+    asyncio.run(run())

@@ -59,6 +59,12 @@ def test_outside_of_calls(request_: SipRequest, status: int) -> None:
             assert response.status_code == status
             if status in (405, 501, 200):
                 assert "INVITE" in response.headers.get("allow")
+            nobody = (request_.get_header("to") or "").endswith("nobody")
+            counter = {400: "sip_unusable_invite"}.get(
+                status, "sip_unknown_dialogs" if nobody else "sip_refused_requests"
+            )
+            harmless = status == 200 or (status == 481 and not nobody)
+            assert dict(sip.counters) == ({} if harmless else {counter: 1})
 
     asyncio.run(scene())
 

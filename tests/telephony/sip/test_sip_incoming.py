@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from aiosipua.message import SipResponse
+from aiosipua.message import SipRequest, SipResponse
 
 from tests.telephony.receiving import Desk, tone
 from tests.telephony.sip_help import T1
@@ -13,6 +13,7 @@ from tests.telephony.sip_phone import CALL, IMPATIENT, Phone, endpoint, phone, s
 from tests.waiting import until
 from voicebot.events import Leg
 from voicebot.telephony.media.rtp import build_rtp
+from voicebot.telephony.sip.call_media import CallMedia
 from voicebot.telephony.sip.sip_dialog import Dialog
 from voicebot.telephony.sip.sip_messages import response_to
 from voicebot.telephony.sip.sip_transactions import ClientTransaction
@@ -155,6 +156,22 @@ def test_a_full_house_says_when_to_come_again() -> None:
             assert answer.status_code == 503
             assert answer.get_header("retry-after") == "10"
             assert sip.counters["sip_refused"] == 1
+
+    asyncio.run(scene())
+
+
+def test_a_call_whose_media_cannot_be_had_in_time_is_refused() -> None:
+    class Slow:
+        async def open(self, invite: SipRequest) -> CallMedia:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    async def scene() -> None:
+        short = CALL.model_copy(update={"answer_seconds": 0.05})
+        async with phone() as caller, endpoint(Desk(), short, Slow()) as sip:
+            answer = await caller.invite(sip.listeners[0], Require="siprec")
+            assert answer.status_code == 504
+            assert sip.counters["sip_answer_timeout"] == 1
 
     asyncio.run(scene())
 

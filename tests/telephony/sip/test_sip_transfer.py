@@ -139,7 +139,8 @@ def test_nobody_says_how_it_ended() -> None:
         short = CallParams(transfer=QUICK.model_copy(update={"ring_seconds": 0.05}))
         async with calling(short) as (_, caller, ear):
             answer(caller, 202, then=("100 Trying",))
-            result = await ear.line.transfer("agents", WHY)
+            async with asyncio.timeout(2.5):
+                result = await ear.line.transfer("agents", WHY)
             assert result.result is TransferResult.TIMEOUT
             assert ear.reasons == []
             late = await caller.notify("200 OK", "terminated")
@@ -373,7 +374,8 @@ def test_an_agent_who_does_not_answer_is_cancelled() -> None:
                 transaction.respond(response_to(transaction.request, 180))
 
             agent.answers["INVITE"] = ring
-            result = await ear.line.transfer(agent.uri, WHY)
+            async with asyncio.timeout(2.5):
+                result = await ear.line.transfer(agent.uri, WHY)
             assert result.result is TransferResult.NO_ANSWER
             await until(lambda: agent.requests[0].final is not None)
             final = agent.requests[0].final

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
+from typing import cast
 
 from tests.waiting import until
 from voicebot.telephony.sip.sip_params import Hop
@@ -42,3 +43,17 @@ def test_there_and_back_and_to_another_port() -> None:
         transport.close()
 
     asyncio.run(scene())
+
+
+def test_a_datagram_that_finds_no_room_counts_as_one_that_the_network_lost() -> None:
+    class Full:
+        def getsockname(self) -> tuple[str, int]:
+            return "127.0.0.1", 5060
+
+        def sendto(self, data: bytes, address: tuple[str, int]) -> int:
+            raise BlockingIOError
+
+    counters: Counter[str] = Counter()
+    endpoint = Endpoint(cast(socket.socket, Full()), lambda data, flow: None, counters)
+    assert endpoint.send(Hop("udp", "127.0.0.1", 9), b"x")
+    assert counters == {"sip_udp_unsent": 1}

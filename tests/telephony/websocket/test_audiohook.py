@@ -290,3 +290,25 @@ def test_durations(text: str) -> None:
     got = seconds(text)
     assert got is None or got >= 0
     assert seconds(5) is None
+
+
+def test_what_is_odd_but_harmless_is_counted() -> None:
+    async def main() -> None:
+        desk = Desk()
+        async with (
+            listening(desk, audiohook=OPENED) as server,
+            dial(server, PATH, HEADERS) as client,
+        ):
+            genesys = Genesys(client)
+            await genesys.ask("open", OPEN)
+            await genesys.say("error", {"code": 500, "message": "x"})
+            await genesys.say("dance")
+            await genesys.say("discarded", {"discarded": "long"})
+            await genesys.ask("ping", {}, position="PT60S")
+            assert server.counters == {
+                "audiohook_client_error": 1, "audiohook_unknown_message": 1,
+                "audiohook_bad_discarded": 1, "audiohook_position": 1,
+            }  # fmt: skip
+            assert desk.calls[0].reasons == []
+
+    asyncio.run(main())

@@ -67,7 +67,8 @@ def transferred(answer: Any, target: str = "+15550100") -> tuple[Transferred, Ap
     async def main() -> tuple[Transferred, Api]:
         async with api(answer) as one:
             transfer = JambonzTransfer(rest(one.url), "wss://voice.example")
-            end = await transfer("c1", target, BRIEFING)
+            async with asyncio.timeout(2.5):
+                end = await transfer("c1", target, BRIEFING)
             assert not transfer._offered  # forgotten when it is over
             return end, one
 

@@ -306,3 +306,17 @@ def test_a_token_in_the_path_reaches_no_log() -> None:
             assert TOKEN not in str(lines)
 
     asyncio.run(main())
+
+
+def test_a_track_that_was_not_announced_is_dropped_and_counted() -> None:
+    async def main() -> None:
+        desk = Desk()
+        async with listening(desk) as server, dial(server, PATH) as client:
+            await start(client)
+            await client.send(media(2, tone(0.02), 0, "outbound"))
+            await client.send(media(3, tone(0.02), 0, "sideways"))
+            await client.send(media(4, tone(0.02), 0))
+            await until(lambda: desk.calls and len(desk.calls[0].pcm()) == 160)
+            assert server.counters["twilio_unknown_track"] == 2
+
+    asyncio.run(main())

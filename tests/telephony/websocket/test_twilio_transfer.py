@@ -50,7 +50,8 @@ class Twilio:
 def transferred(answer: Any, target: str = "+15550100", **more: Any) -> tuple[Transferred, Api]:
     async def main() -> tuple[Transferred, Api]:
         async with api(answer) as one:
-            return await TwilioTransfer(rest(one.url, **more))("CA1", target, BRIEFING), one
+            async with asyncio.timeout(2.5):
+                return await TwilioTransfer(rest(one.url, **more))("CA1", target, BRIEFING), one
 
     return asyncio.run(main())
 
