@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -69,6 +70,15 @@ def test_its_own_score_and_the_rivals_of_the_same_utterance() -> None:
     assert tried.rival.anger_logit == pytest.approx(3.0)
     assert tried.fused.score.anger_logit == pytest.approx(1.5), "the voice alone"
     assert tried.ms >= 0
+
+
+def test_it_too_is_told_how_much_was_made_up() -> None:
+    whole = heard(0, ANGRY)
+    lossy = replace(whole, concealed=0.2)
+    for one, scored in ((whole, True), (lossy, False)):
+        tried = candidate(AmplitudeModel()).score(one)
+        assert tried is not None
+        assert (tried.own is not None) is scored
 
 
 def test_an_abstention_of_either_is_none() -> None:

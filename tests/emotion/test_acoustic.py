@@ -65,6 +65,16 @@ def test_it_abstains_with_a_reason(
     assert reading.score is None
 
 
+def test_a_voice_that_was_made_up_for_lost_packets_is_not_scored(model: AcousticModel) -> None:
+    window = speechlike()
+    assert model.score(window, RATE, 2.0, 0.1).score == model.score(window, RATE, 2.0).score
+    reading = model.score(window, RATE, 2.0, 0.11)
+    assert (reading.score, reading.abstained) == (None, "concealed")
+    lax = AcousticModel.load(params=AcousticParams(max_concealed_share=0.5))
+    assert lax.score(window, RATE, 2.0, 0.5).score is not None
+    assert lax.score(window, RATE, 2.0, 0.51).abstained == "concealed"
+
+
 def test_the_limits_are_parameters() -> None:
     noisy = speechlike() + np.random.default_rng(0).normal(size=2 * RATE) * 800
     window = noisy.astype(np.int16)

@@ -118,6 +118,17 @@ def models(version: str, *, words: bool = True) -> EmotionModels:
     )
 
 
+def test_a_voice_that_was_made_up_is_scored_neither_while_it_goes_on_nor_in_the_end() -> None:
+    for concealed, scored in ((0.05, True), (0.2, False)):
+        one = listener()
+        going_on = one.running(LOUD, RATE, 3.0, concealed)
+        settled = one.settled(LOUD, RATE, 3.0, said("i am here"), concealed)
+        assert (going_on.score is not None) is scored
+        assert settled.voice is not None
+        assert (settled.voice.score is not None) is scored
+        assert settled.score is not None, "the words are what they are"
+
+
 def test_models_are_swapped_between_utterances_never_within_one() -> None:
     latest = [models("1")]
     caller = CallerEmotion.following(lambda: latest[0], EmotionParams())

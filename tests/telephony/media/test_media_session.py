@@ -463,3 +463,18 @@ def test_a_silence_is_filled_only_so_far_in_one_piece() -> None:
                 await until(lambda heard=heard, whole=whole: len(heard.pcm) == whole)  # type: ignore[misc]
 
     asyncio.run(run())
+
+
+def test_reports_of_strangers_are_counted_and_dropped() -> None:
+    async def run() -> None:
+        async with opened() as (session, _), bare() as peer, bare("127.0.0.2") as stranger:
+            session.apply(negotiated(peer.port, mux=True))
+            bye = bytes.fromhex("81cb0001 0000004d")
+            stranger.raw(session, bye)
+            stranger.raw(session, bye, session.port + 1)
+            await until(lambda: session.counters["rtcp_strangers"] == 2)
+            assert session.counters["rtcp_bye"] == 0
+            peer.raw(session, bye)
+            await until(lambda: session.counters["rtcp_bye"] == 1)
+
+    asyncio.run(run())

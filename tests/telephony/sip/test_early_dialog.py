@@ -66,3 +66,31 @@ def test_an_offer_that_meets_ours_is_glare() -> None:
         await dialling
 
     play(work)
+
+
+def test_early_media_that_cannot_move_stay_where_they_are() -> None:
+    async def work(scene: Scene) -> None:
+        agent = scene.agent
+        invite, dialling = await ringing(scene, agent.sdp())
+        assert (await agent.ask("UPDATE", b"v=1\r\nnonsense")).status_code == 400
+        assert (await agent.ask("UPDATE", agent.sdp("96"))).status_code == 488
+        assert (await agent.ask("UPDATE", agent.sdp(), "text/plain")).status_code == 415
+        invite.respond(reply(agent, invite, 200, "one", agent.sdp()))
+        assert getattr(await dialling, "result", None) is TransferResult.DONE
+
+    play(work)
+
+
+def test_a_request_out_of_order_is_refused_while_it_rings() -> None:
+    async def work(scene: Scene) -> None:
+        agent = scene.agent
+        invite, dialling = await ringing(scene, b"")
+        assert (await agent.ask("OPTIONS")).status_code == 200
+        assert agent.dialog is not None
+        agent.dialog.local_seq -= 2
+        late = await agent.ask("OPTIONS")
+        assert (late.status_code, late.get_header("retry-after")) == (500, "3")
+        invite.respond(reply(agent, invite, 486, "one"))
+        await dialling
+
+    play(work)

@@ -350,6 +350,7 @@ def test_a_merged_request_is_refused() -> None:
         b.layer.receive(raw("INVITE", "z9hG4bKtwo"), flow)
         assert methods(pipe) == ["482"]
         assert len(b.requests) == 1
+        assert b.layer.counters == {"sip_merged_requests": 1}
         b.layer.receive(raw("INFO", "z9hG4bKthree", "<sip:bob@h>;tag=2"), flow)
         assert len(b.requests) == 2
 
@@ -407,6 +408,17 @@ def test_where_responses_go() -> None:
         via = top_via(b.requests[0].request)
         assert (via.received, via.rport) == ("127.0.0.1", "7777")
         assert top_via(b.requests[1].request).received == "127.0.0.1"
+
+    play(scene)
+
+
+def test_stray_acks_and_cancels_are_counted() -> None:
+    async def scene(a: Side, b: Side, pipe: Pipe) -> None:
+        flow = PipeFlow(A, pipe.ends[B])
+        b.layer.receive(raw("ACK"), flow)
+        b.layer.receive(raw("CANCEL"), flow)
+        assert methods(pipe) == ["481"]
+        assert b.layer.counters == {"sip_stray_acks": 1, "sip_stray_cancels": 1}
 
     play(scene)
 

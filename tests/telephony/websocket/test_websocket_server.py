@@ -231,6 +231,15 @@ def test_requests_that_are_none_do_no_harm(request_line: bytes) -> None:
     asyncio.run(main())
 
 
+def test_a_request_with_too_many_fields_is_400() -> None:
+    async def main() -> None:
+        async with listening(Desk()) as server:
+            assert await status_of(server, FORK + "&a=1" * 100, BEARER) == 400
+            assert server.counters == {"websocket_malformed": 1}
+
+    asyncio.run(main())
+
+
 def test_closing_ends_the_calls_that_are_left() -> None:
     async def main() -> None:
         desk = Desk()
