@@ -57,3 +57,22 @@ def test_a_datagram_that_finds_no_room_counts_as_one_that_the_network_lost() -> 
     endpoint = Endpoint(cast(socket.socket, Full()), lambda data, flow: None, counters)
     assert endpoint.send(Hop("udp", "127.0.0.1", 9), b"x")
     assert counters == {"sip_udp_unsent": 1}
+
+
+def test_what_the_system_says_of_a_datagram_is_counted() -> None:
+    """A peer that is gone makes it say so (ICMP); that ends nothing."""
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind(("127.0.0.1", 0))
+        counters: Counter[str] = Counter()
+        transport, endpoint = await loop.create_datagram_endpoint(
+            lambda: Endpoint(sock, lambda data, flow: None, counters), sock=sock
+        )
+        endpoint.error_received(ConnectionRefusedError())
+        assert counters == {"sip_udp_errors": 1}
+        transport.close()
+
+    asyncio.run(scene())
