@@ -5,7 +5,7 @@ import time
 
 import pytest
 from aiosipua.message import SipMessage, SipRequest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.telephony.torture import MESSAGES
@@ -176,6 +176,10 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=400, deadline=None)
 @given(mutated())
+@example(
+    b"SIP/2.0 200 a\rb\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
+    b"To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n"
+)
 def test_harmed_messages_are_read_or_refused(data: bytes) -> None:
     try:
         message = parse(data)

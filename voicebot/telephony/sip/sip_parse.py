@@ -47,7 +47,7 @@ _LISTS = frozenset(
 _ONCE = ("via", "from", "to", "call-id", "cseq")
 _SINGLE = (*_ONCE[1:], "content-length", "content-type", "max-forwards")
 _NAME = re.compile(TOKEN)
-_STATUS = re.compile(r"SIP/2\.0[ \t]+([1-6][0-9]{2})(?:[ \t](.*))?", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(r"SIP/2\.0[ \t]+([1-6][0-9]{2})(?:[ \t]([^\r]*))?", re.IGNORECASE)
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 
 
