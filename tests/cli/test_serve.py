@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import yaml
 
 from tests.cli.command import DEMO, start, voicebot
 from tests.example_events import ONE_OF_EACH
+from tests.peers.processes import free_port
 from tests.telephony.feed import feed
 from voicebot.cli import serve as module
 from voicebot.cli.run import Record
@@ -54,7 +54,7 @@ def wait_ready(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_call_from_the_line_is_recorded_and_told(tmp_path: Path) -> None:
-    port = 20000 + os.getpid() % 20000
+    port = free_port()
     config = settings(
         tmp_path, audiosocket={"enabled": True, "listen": [f"hotline=127.0.0.1:{port}"]}
     )

@@ -70,8 +70,8 @@ class Baresip:
         self.folder = folder / name
         self.folder.mkdir(parents=True)
         self.name = name
-        self.port = free_port(socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
-        rtp, control = free_ports(16), free_port(socket.SOCK_STREAM)
+        self.port = free_port()
+        rtp, control = free_ports(16), free_port()
         wav = write_wav(self.folder / "says.wav", speech(40.0) if says is None else says)
         self.uri = f"sip:{name}@127.0.0.1:{self.port}"
         (self.folder / "config").write_text(

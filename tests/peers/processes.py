@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,11 +24,24 @@ def need(*programs: str) -> None:
         pytest.skip(f"{', '.join(missing)} not installed: scripts/setup --test installs it")
 
 
-def free_port(kind: int = socket.SOCK_DGRAM) -> int:
-    """A port that was free a moment ago, for programs that cannot take one from the system."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def free_port() -> int:
+    """A port that was free a moment ago, by UDP and TCP, for programs that cannot take any.
+
+    It lies below those that the system gives to whoever asks for one, and is drawn, lest two
+    test processes find the same.
+    """
+    draw = random.SystemRandom()
+    for _ in range(1000):
+        port = draw.randrange(15000, 30000)
+        with contextlib.ExitStack() as stack:
+            try:
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    sock = stack.enter_context(socket.socket(socket.AF_INET, kind))
+                    sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
 
 
 def free_ports(count: int) -> int:
