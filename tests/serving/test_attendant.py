@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from tests.serving.fakes import ANGRY, FakeLine, Maker, offer, tone
 from tests.serving.test_prompts import record
 from tests.waiting import until
@@ -144,6 +146,24 @@ def test_an_alert_hands_over_with_a_briefing(tmp_path: Path) -> None:
         assert scene.transfers() == ["started", "done"], "whoever took the caller keeps it"
 
     asyncio.run(story())
+
+
+def test_the_log_names_the_queue(tmp_path: Path) -> None:
+    async def story() -> None:
+        hotline = [{"name": "hotline", "called": ["100"], "targets": ["two"]}]
+        scene = Scene(tmp_path, FakeLine([R.BUSY, R.DONE]), again_seconds=0.0, queues=hotline)
+        scene.alert()
+        await until(lambda: scene.transfers() == ["started", "busy"])
+        await until(lambda: len(scene.spoken) == 2)
+        scene.alert(update=True)
+        await until(lambda: scene.transfers()[-1] == "done")
+        await scene.over()
+        assert [target for target, _ in scene.line.asked] == ["two", "two"]
+
+    with structlog.testing.capture_logs() as logs:
+        asyncio.run(story())
+    queues = {entry["event"]: entry["queue"] for entry in logs if "queue" in entry}
+    assert queues == {"nobody_took_the_caller": "hotline", "caller_handed_over": "hotline"}
 
 
 def test_where_nobody_takes_the_caller_the_caller_is_told(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_queues_by_what_was_dialled() -> None:
     params = HandoverParams(
         targets=["desk"],
         queues=[
-            QueueParams(called=["+49800*", "hotline"], targets=["2001", "2002"]),
+            QueueParams(name="hot", called=["+49800*", "hotline"], targets=["2001", "2002"]),
             QueueParams(called=["*99"], targets=[]),
         ],
     )
@@ -94,6 +94,7 @@ def test_queues_by_what_was_dialled() -> None:
     assert params.targets_for("hotline") == ("2001", "2002")
     assert params.targets_for("1199") == ()
     assert params.targets_for("") == ("desk",)
+    assert [params.queue_for(called) for called in ("hotline", "1199", "")] == ["hot", "", ""]
 
 
 def test_an_address_with_other_braces_is_refused() -> None:

@@ -115,14 +115,15 @@ class CallAttendant:
 
         saying = self._tasks.spawn(self._say(Prompt.CONNECT))
         await asyncio.wait([saying], timeout=params.announce_seconds)
+        queue = params.queue_for(live.offer.called)
         targets = params.targets_for(live.offer.called)
         outcome = await hand_over(live.line, targets, briefing, params, told)
         if outcome.result is TransferResult.DONE:
             saying.cancel()  # it would drown the human's first words
-            log.info("caller_handed_over", call_id=live.id, alert_id=alert.alert_id)
+            log.info("caller_handed_over", call_id=live.id, alert_id=alert.alert_id, queue=queue)
             return  # and stays so: whoever has taken the caller is not replaced by another
         log.warning(
-            "nobody_took_the_caller", call_id=live.id, alert_id=alert.alert_id,
+            "nobody_took_the_caller", call_id=live.id, alert_id=alert.alert_id, queue=queue,
             result=outcome.result.value, detail=outcome.detail,
         )  # fmt: skip
         self._not_before = self._loop.time() + params.again_seconds

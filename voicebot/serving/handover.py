@@ -29,7 +29,7 @@ _FINAL = frozenset({TransferResult.DONE, TransferResult.GONE, TransferResult.UNS
 class QueueParams(Params):
     """Who takes the callers of one queue."""
 
-    name: str = key("", "For people and logs.")
+    name: str = key("", "How it is called in the log.")
     called: list[str] = key(
         [], "Numbers or users whose calls belong to this queue; * stands for anything, as in "
         "+49800* or support*."
@@ -94,10 +94,19 @@ class HandoverParams(Params):
             >>> params.targets_for("+498001234"), params.targets_for("77")
             (('2001', '2002'), ('sip:desk@pbx',))
         """
+        queue = self._queue(called)
+        return tuple(queue.targets if queue else self.targets)
+
+    def queue_for(self, called: str) -> str:
+        """The name of the queue that this belongs to, for the log; empty for none."""
+        queue = self._queue(called)
+        return queue.name if queue else ""
+
+    def _queue(self, called: str) -> QueueParams | None:
         for queue in self.queues:
             if any(fnmatch.fnmatchcase(called, pattern) for pattern in queue.called):
-                return tuple(queue.targets)
-        return tuple(self.targets)
+                return queue
+        return None
 
 
 Told = Callable[[str, int, str, str, float], None]
