@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -69,6 +70,21 @@ def test_what_callers_say_is_heard_without_a_gap() -> None:
         heard = [sum(len(p) for p in ear.pieces) for ear, _ in desk.taken]
         assert sorted(heard) == sorted(160 * outcome.packets for outcome in outcomes)
         assert not any(ear.concealed for ear, _ in desk.taken)
+        await callers.close()
+        await endpoint.close()
+
+    asyncio.run(story())
+
+
+def test_callers_whose_clock_was_held_up_say_no_more_than_their_time() -> None:
+    async def story() -> None:
+        desk = Desk()
+        endpoint, callers = await scene(desk)
+        await asyncio.sleep(0.05)
+        time.sleep(0.5)  # nothing on this loop moves
+        outcome = await callers.call(1.0)
+        assert outcome.packets == pytest.approx(50, abs=4)
+        assert callers.late > 0.4
         await callers.close()
         await endpoint.close()
 

@@ -33,6 +33,7 @@ from voicebot.telephony.sip.sip_transactions import ServerTransaction, SipLayer,
 
 PACKET: Final = 160
 """samples; 20 ms at 8 kHz"""
+PACKET_SECONDS: Final = 0.02
 TICKS: Final = 4
 """The 20 ms are cut into so many, so that not all callers speak at the same instant."""
 
@@ -76,9 +77,15 @@ class _Talker:
         self._timestamp = random.randrange(0, 1 << 31)
         self._ssrc = random.randrange(1, 1 << 32)
         self.sent = 0
+        self.began = 0.0
+        """s, the loop's clock"""
 
-    def speak(self) -> None:
-        """Send the next packet."""
+    def speak(self, now: float) -> None:
+        """Send what is due by now: one packet, unless the clock was held up."""
+        while self.sent * PACKET_SECONDS <= now - self.began:
+            self._send()
+
+    def _send(self) -> None:
         payload = self._packets[self._next % len(self._packets)]
         header = struct.pack(
             ">BBHII", 0x80, 0 if self.sent else 0x80, (self._sequence + self.sent) & 0xFFFF,
@@ -144,6 +151,7 @@ class Callers:
             self._layer.send_ack(dialog.request("ACK"), self._target)
             hung_up = asyncio.Event()
             self._byes[call_id_of(invite)] = hung_up.set
+            talker.began = asyncio.get_running_loop().time()
             slot.append(talker)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(hung_up.wait(), seconds)
@@ -203,13 +211,14 @@ class Callers:
         due = loop.time()
         slot = 0
         while True:
-            for talker in self._talkers[slot]:
-                talker.speak()
-            slot = (slot + 1) % TICKS
-            due += 0.02 / TICKS
             now = loop.time()
             self.late = max(self.late, now - due)
-            await asyncio.sleep(max(0.0, due - now))
+            for talker in self._talkers[slot]:
+                talker.speak(now)
+            slot = (slot + 1) % TICKS
+            # Ticks that were missed are not made up for: each caller knows what is due.
+            due = max(due + PACKET_SECONDS / TICKS, now)
+            await asyncio.sleep(max(0.0, due - loop.time()))
 
 
 @dataclass(frozen=True, slots=True)
