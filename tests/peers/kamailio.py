@@ -12,7 +12,7 @@ _CONFIG = """\
 #!KAMAILIO
 debug=2
 log_stderror=yes
-children=2
+children=1
 auto_aliases=no
 disable_tcp=yes
 listen=udp:127.0.0.1:{port}
